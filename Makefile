@@ -1,0 +1,96 @@
+# duplex: HTTP and WebSocket at one URL. "make help" lists the targets.
+
+# The Debian packages that each part needs; the README gives a reason for each.
+DEPS_RUN   = gcc libc6-dev libfcgi-dev lighttpd websocketd iproute2
+DEPS_CHECK = $(DEPS_RUN) clang libclang-rt-14-dev valgrind perl shellcheck curl libfcgi-bin spawn-fcgi \
+             python3 python3-websockets python3-selenium chromium chromium-driver
+
+BUILD = build
+PORT  = 8080
+BIND  = 127.0.0.1
+JOBS  = $(shell nproc)
+
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+CFLAGS    ?= -O2 -g
+WARNINGS   = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS)
+
+# An endpoint is started once a client: linked statically, it starts faster and takes half the memory.
+ENDPOINT_LDFLAGS = -static
+
+# The library is made of these; every other ws/NAME.c is an endpoint.
+LIBRARY   = inbox run websocket
+ENDPOINTS = $(filter-out $(LIBRARY),$(basename $(notdir $(wildcard ws/*.c))))
+HTTP      = http page query route
+
+LIB        = $(BUILD)/libwebsocket.a
+HTTP_OBJS  = $(HTTP:%=$(BUILD)/obj/fcgi/%.o)
+UNIT_TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*.c))
+TESTS      = $(UNIT_TESTS) $(wildcard tests/*.t)
+SELECTED   = $(if $(T),$(filter %/$(T) %/$(T).t,$(TESTS)),$(TESTS))
+PROVE      = prove -j$(JOBS)
+
+all: $(BUILD)/fcgi/duplex $(ENDPOINTS:%=$(BUILD)/ws/%) $(BUILD)/ws/serialize/echo $(LIB) ## build everything (the default)
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(LIBRARY:%=$(BUILD)/obj/ws/%.o)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/ws/%: $(BUILD)/obj/ws/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(ENDPOINT_LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# /serialize/echo/ is /echo by another name
+$(BUILD)/ws/serialize/echo: $(BUILD)/ws/echo
+	@mkdir -p $(@D)
+	ln -sf ../echo $@
+
+$(BUILD)/fcgi/duplex: $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/fcgi/fastcgi.o $(HTTP_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HTTP_OBJS) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+unit: $(UNIT_TESTS)
+
+deps: ## install what running needs
+	@conf/install-packages $(DEPS_RUN)
+
+deps-check: ## install what the tests need
+	@conf/install-packages $(DEPS_CHECK)
+
+run: all ## run it on http://BIND:PORT/echo until Ctrl-C (BIND=127.0.0.1 PORT=8080)
+	@BUILD='$(BUILD)' PORT='$(PORT)' BIND='$(BIND)' conf/run/launch
+
+check: all unit ## run the tests; T=name runs one of them
+	@test -n '$(SELECTED)' || { echo 'check: no test is called $(T)' >&2; exit 2; }
+	@BUILD='$(BUILD)' $(PROVE) --exec 'timeout -k 9 600' $(SELECTED) 2>$(BUILD)/check.stderr; status=$$?; \
+		cat $(BUILD)/check.stderr >&2; \
+		test ! -s $(BUILD)/check.stderr || { echo 'check: a test wrote to standard error' >&2; status=1; }; \
+		exit $$status
+
+check-asan: ## run the tests with AddressSanitizer and UndefinedBehaviorSanitizer
+	$(MAKE) check BUILD=$(BUILD)/asan ENDPOINT_LDFLAGS= \
+		CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer $(WERROR)'
+
+check-valgrind: unit ## run the unit tests under valgrind
+	$(PROVE) --exec 'valgrind -q --error-exitcode=9 --leak-check=full --child-silent-after-fork=yes' \
+		$(filter-out %/utf8-iconv,$(UNIT_TESTS))
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | expand -t 16
+
+.PHONY: all unit deps deps-check run check check-asan check-valgrind clean help
+.SECONDARY:
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
