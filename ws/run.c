@@ -1,0 +1,98 @@
+#include "connection.h"
+#include "websocket.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define MAX_MESSAGE_VARIABLE "WEBSOCKET_MAX_MESSAGE"
+enum { MAX_MESSAGE_LIMIT = 1073741824 };
+
+/* the limit that the environment sets, 0 if it is no such number */
+static size_t max_message(void)
+{
+	const char *text = getenv(MAX_MESSAGE_VARIABLE);
+	char *end;
+
+	if (text == NULL)
+		return WEBSOCKET_MAX_MESSAGE_DEFAULT;
+	errno = 0;
+	unsigned long bytes = strtoul(text, &end, 10);
+	bool number = text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
+	return number && bytes <= MAX_MESSAGE_LIMIT ? bytes : 0;
+}
+
+/* SIGTERM and SIGINT end the loop wherever it waits: a descriptor to poll has no race and no global
+ * variable */
+static int watch_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -1;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* the address that the nearest proxy saw, or the one that websocketd saw, if it looks like one */
+static const char *client_address(struct websocket *ws)
+{
+	const char *forwarded = websocket_variable(ws, "HTTP_X_FORWARDED_FOR");
+	const char *last = forwarded ? strrchr(forwarded, ',') : NULL;
+	const char *address = last ? last + 1 : forwarded;
+
+	if (address == NULL)
+		address = websocket_variable(ws, "REMOTE_ADDR");
+	if (address == NULL)
+		return "unknown client";
+	address += strspn(address, " ");
+	return address[strspn(address, "0123456789abcdefABCDEF.:[]")] ? "unknown client" : address;
+}
+
+int websocket_run(void (*view)(struct websocket *ws))
+{
+	const char *name = program_invocation_short_name;
+	struct websocket *ws = NULL;
+	size_t limit = max_message();
+
+	if (!is_websocket()) {
+		fprintf(stderr,
+			"%s: GATEWAY_INTERFACE is not websocketd's: start it by websocketd, as in "
+			"websocketd --address=127.0.0.1 --port=9001 --dir=DIRECTORY\n",
+			name);
+		return 2;
+	}
+	if (limit == 0) {
+		fprintf(stderr, "%s: " MAX_MESSAGE_VARIABLE " is no number of bytes from 1 to %d\n",
+			name, MAX_MESSAGE_LIMIT);
+		return 2;
+	}
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD,
+		65536); /* else glibc keeps what a large message took, for a later one */
+#endif
+	int signals = watch_signals();
+	if (signals >= 0)
+		ws = websocket_open(STDIN_FILENO, STDOUT_FILENO, limit);
+	if (ws == NULL) {
+		fprintf(stderr, "%s: %s: %s\n", name, signals < 0 ? "signalfd" : "websocket_open",
+			strerror(errno));
+		return 1;
+	}
+	ws->signals = signals;
+	view(ws);
+
+	const char *reason = websocket_reason(ws);
+	if (reason)
+		fprintf(stderr, "%s: %s: %s\n", name, client_address(ws), reason);
+	websocket_free(ws);
+	return reason != NULL;
+}

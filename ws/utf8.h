@@ -1,0 +1,59 @@
+/*
+ * UTF-8 validation, RFC 3629 section 4. The one thing that the HTTP program and
+ * the WebSocket library share, so it stands in a header of its own.
+ */
+#ifndef UTF8_H
+#define UTF8_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* length in bytes of the sequence that starts at s (n > 0 bytes), 0 if it is ill-formed or cut */
+static inline size_t utf8_sequence(const unsigned char *s, size_t n)
+{
+	size_t length = s[0] < 0x80   ? 1
+			: s[0] < 0xC2 ? 0
+			: s[0] < 0xE0 ? 2
+			: s[0] < 0xF0 ? 3
+			: s[0] < 0xF5 ? 4
+				      : 0;
+
+	if (length <= 1 || length > n)
+		return length == 1;
+
+	/* the second byte excludes overlong forms, surrogates and what is above U+10FFFF */
+	unsigned char low = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : 0x80;
+	unsigned char high = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : 0xBF;
+	if (s[1] < low || s[1] > high)
+		return 0;
+
+	for (size_t i = 2; i < length; i++)
+		if ((s[i] & 0xC0) != 0x80)
+			return 0;
+	return length;
+}
+
+/* length in bytes of the longest valid prefix of text: length itself if all of it is valid,
+ * else the offset of the first byte that belongs to no valid sequence */
+static inline size_t utf8_valid_prefix(const char *text, size_t length)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t at = 0;
+
+	while (at < length) {
+		uint64_t word; /* most text is ASCII: eight bytes at a time */
+		if (length - at >= sizeof word &&
+		    (memcpy(&word, s + at, sizeof word), !(word & 0x8080808080808080U))) {
+			at += sizeof word;
+			continue;
+		}
+		size_t sequence = utf8_sequence(s + at, length - at);
+		if (sequence == 0)
+			break;
+		at += sequence;
+	}
+	return at;
+}
+
+#endif
