@@ -1,0 +1,97 @@
+#include "fastcgi.h"
+
+#include <err.h>
+#include <errno.h>
+#include <fcgiapp.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stopping;
+
+static void stop(int signal)
+{
+	(void)signal;
+	stopping = 1;
+}
+
+/*
+ * Blocks SIGTERM and SIGINT, except where *waiting is in force: a signal in the middle of a request
+ * would break libfcgi's reads and writes, and one just before accept(2) would be missed.
+ */
+static int catch_signals(sigset_t *waiting)
+{
+	struct sigaction action = {.sa_handler = stop};
+	sigset_t blocked;
+
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigaddset(&blocked, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &blocked, waiting) < 0)
+		return -1;
+	sigdelset(waiting, SIGTERM);
+	sigdelset(waiting, SIGINT);
+	return sigaction(SIGTERM, &action, NULL) < 0 || sigaction(SIGINT, &action, NULL) < 0 ? -1
+											     : 0;
+}
+
+static void answer(struct site *site, FCGX_Request *fcgi)
+{
+	struct request request;
+	struct response response;
+	char head[HTTP_HEAD_SIZE];
+
+	http_request(fcgi->envp, &request);
+	route(site, &request, &response);
+	FCGX_PutStr(head, (int)http_head(&response, head), fcgi->out);
+	if (http_has_body(&request, &response))
+		FCGX_PutStr(response.body, (int)response.length, fcgi->out);
+	FCGX_Finish_r(fcgi);
+}
+
+/* true if accept can be tried again: another worker was faster, or the client or the system had a
+ * bad moment */
+static bool is_passing(int error, const sigset_t *waiting)
+{
+	static const struct timespec moment = {.tv_nsec = 100000000};
+
+	if (error == EAGAIN || error == EINTR || error == ECONNABORTED)
+		return true;
+	if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
+		return false;
+	warnx("accept: %s", "out of descriptors or memory, trying again");
+	ppoll(NULL, 0, &moment, waiting);
+	return true;
+}
+
+int fastcgi_serve(struct site *site)
+{
+	struct pollfd socket = {.fd = STDIN_FILENO, .events = POLLIN};
+	FCGX_Request fcgi;
+	sigset_t waiting;
+	int flags = fcntl(STDIN_FILENO, F_GETFL);
+
+	/* all workers are woken for a request, and one accept succeeds: the others must not block
+	 * in theirs */
+	if (flags < 0 || fcntl(STDIN_FILENO, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    catch_signals(&waiting) < 0 || FCGX_Init() != 0 ||
+	    FCGX_InitRequest(&fcgi, STDIN_FILENO, 0) != 0) {
+		warn("setting up FastCGI on standard input");
+		return 1;
+	}
+	while (!stopping) {
+		if (ppoll(&socket, 1, NULL, &waiting) <= 0)
+			continue;
+		int result = FCGX_Accept_r(&fcgi);
+		if (result == 0) {
+			answer(site, &fcgi);
+		} else if (!is_passing(-result, &waiting)) {
+			warnx("accept: error %d", -result);
+			return 1;
+		}
+	}
+	FCGX_Free(&fcgi, 1);
+	return 0;
+}

@@ -1,0 +1,92 @@
+#include "http.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static char *variable(char **envp, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (; *envp; envp++)
+		if (strncmp(*envp, name, length) == 0 && (*envp)[length] == '=')
+			return *envp + length + 1;
+	return NULL;
+}
+
+/* A NUL in the path would cut SCRIPT_NAME short, and another path would be answered than the one
+ * asked for. */
+static bool has_nul(const char *uri)
+{
+	const char *nul = uri ? strstr(uri, "%00") : NULL;
+
+	return nul && memchr(uri, '?', (size_t)(nul - uri)) == NULL;
+}
+
+void http_request(char **envp, struct request *request)
+{
+	const char *method = variable(envp, "REQUEST_METHOD");
+	const char *script = variable(envp, "SCRIPT_NAME");
+	const char *info = variable(envp, "PATH_INFO");
+	char *query = variable(envp, "QUERY_STRING");
+	static char no_query[1];
+
+	request->method = method ? method : "";
+	request->query = query ? query : no_query;
+	request->if_none_match = variable(envp, "HTTP_IF_NONE_MATCH");
+
+	int length = snprintf(request->path, sizeof request->path, "%s%s", script ? script : "",
+			      info ? info : "");
+	if (length < 0 || (size_t)length >= sizeof request->path ||
+	    has_nul(variable(envp, "REQUEST_URI")))
+		request->path[0] = '\0';
+}
+
+/* the statuses that this program answers, RFC 9110 15 */
+static const struct {
+	int status;
+	const char *phrase;
+} phrases[] = {
+	{200, "OK"},        {304, "Not Modified"},       {400, "Bad Request"},
+	{404, "Not Found"}, {405, "Method Not Allowed"}, {426, "Upgrade Required"},
+};
+
+static const char *phrase_of(int status)
+{
+	for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
+		if (phrases[i].status == status)
+			return phrases[i].phrase;
+	return "";
+}
+
+void http_status(struct response *response, int status)
+{
+	*response = (struct response){
+		.status = status,
+		.content_type = "text/plain; charset=utf-8",
+		.headers = "Cache-Control: no-store\r\n",
+	};
+	response->length = (size_t)snprintf(response->text, sizeof response->text, "%s\n",
+					    phrase_of(status));
+	response->body = response->text;
+}
+
+size_t http_head(const struct response *response, char head[HTTP_HEAD_SIZE])
+{
+	const char *etag = response->etag;
+	int length = snprintf(head, HTTP_HEAD_SIZE,
+			      "Status: %d %s\r\n%s%s%s%sX-Content-Type-Options: nosniff\r\n",
+			      response->status, phrase_of(response->status), response->headers,
+			      etag ? "ETag: " : "", etag ? etag : "", etag ? "\r\n" : "");
+
+	if (response->status != 304)
+		length += snprintf(head + length, HTTP_HEAD_SIZE - (size_t)length,
+				   "Content-Type: %s\r\nContent-Length: %zu\r\n",
+				   response->content_type, response->length);
+	length += snprintf(head + length, HTTP_HEAD_SIZE - (size_t)length, "\r\n");
+	return (size_t)length;
+}
+
+bool http_has_body(const struct request *request, const struct response *response)
+{
+	return strcmp(request->method, "HEAD") != 0 && response->status != 304;
+}

@@ -1,0 +1,41 @@
+/* what a request and a response are to this program, by the CGI names of RFC 3875 */
+#ifndef HTTP_H
+#define HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct request {
+	const char *method; /* REQUEST_METHOD */
+	char path[512];     /* SCRIPT_NAME and PATH_INFO joined; empty if they are no usable path */
+	char *query; /* QUERY_STRING, "" if there is none; whoever decodes it may change it */
+	const char *if_none_match;
+};
+
+struct response {
+	int status;
+	const char *content_type;
+	const char *headers; /* further header lines, each ended by CR LF; "" if none */
+	const char *etag;    /* with its quotes, or NULL */
+	const char *body;    /* not owned, valid until the next request */
+	size_t length;       /* of the body in bytes */
+	char text[96];       /* room for a body of its own */
+};
+
+/* the longest head that http_head can write, with its final NUL */
+enum { HTTP_HEAD_SIZE = 1024 };
+
+/* the request that the CGI variables in envp tell of; it points into them */
+void http_request(char **envp, struct request *request);
+
+/* makes a plain text response of it: the standard reason phrase of the status */
+void http_status(struct response *response, int status);
+
+/* writes the CGI header block (RFC 3875 6.2) of the response to head; its length in bytes */
+size_t http_head(const struct response *response, char head[HTTP_HEAD_SIZE]);
+
+/* true if the response to this request has a body: HEAD and 304 have none (RFC 9110 9.3.2, 15.4.5)
+ */
+bool http_has_body(const struct request *request, const struct response *response);
+
+#endif

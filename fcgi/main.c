@@ -1,0 +1,120 @@
+/* duplex: the HTTP side, as a FastCGI program or, started by hand, as a CGI program */
+#include "fastcgi.h"
+#include "http.h"
+#include "route.h"
+
+#include <err.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: duplex [--page=DIRECTORY] [--endpoints=DIRECTORY]\n"
+	"\n"
+	"  --page=DIRECTORY       where index.html and its files are (default: html)\n"
+	"  --endpoints=DIRECTORY  where websocketd's programs are: plain HTTP to one of\n"
+	"                         them is answered 426 (default: none)\n"
+	"  --help                 print this and exit\n"
+	"\n"
+	"Standard input is a listening socket from a web server, spawn-fcgi or systemd\n"
+	"(FastCGI), or REQUEST_METHOD and the other CGI variables are set (CGI).\n";
+
+struct options {
+	const char *page;
+	const char *endpoints;
+};
+
+static int parse(int argc, char **argv, struct options *options)
+{
+	static const struct option names[] = {
+		{"page", required_argument, NULL, 'p'},
+		{"endpoints", required_argument, NULL, 'e'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
+		switch (c) {
+		case 'p':
+			options->page = optarg;
+			break;
+		case 'e':
+			options->endpoints = optarg;
+			break;
+		case 'h':
+			exit(fputs(usage, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE
+									     : EXIT_SUCCESS);
+		default:
+			return -1;
+		}
+	}
+	if (optind < argc)
+		warnx("unexpected argument: %s", argv[optind]);
+	return optind < argc ? -1 : 0;
+}
+
+static void open_site(const struct options *options, struct site *site)
+{
+	const char *name;
+	struct stat status;
+
+	site->endpoints = options->endpoints;
+	if (page_open(&site->page, options->page, &name) < 0)
+		err(EXIT_FAILURE, "--page: %s/%s", options->page, name);
+	if (options->endpoints && stat(options->endpoints, &status) < 0)
+		err(EXIT_FAILURE, "--endpoints: %s", options->endpoints);
+	if (options->endpoints && !S_ISDIR(status.st_mode))
+		errx(EXIT_FAILURE, "--endpoints: %s: is no directory", options->endpoints);
+}
+
+static bool is_listening(int fd)
+{
+	int listening = 0;
+	socklen_t size = sizeof listening;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening;
+}
+
+static int cgi_serve(struct site *site)
+{
+	struct request request;
+	struct response response;
+	char head[HTTP_HEAD_SIZE];
+
+	http_request(environ, &request);
+	route(site, &request, &response);
+	fwrite(head, 1, http_head(&response, head), stdout);
+	if (http_has_body(&request, &response))
+		fwrite(response.body, 1, response.length, stdout);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		warn("standard output");
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {.page = "html"};
+	struct site site;
+	int status;
+
+	if (parse(argc, argv, &options) < 0) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	bool fastcgi = is_listening(STDIN_FILENO);
+	if (!fastcgi && getenv("REQUEST_METHOD") == NULL) {
+		warnx("standard input is no listening socket, and REQUEST_METHOD is not set: see "
+		      "--help");
+		return 2;
+	}
+	open_site(&options, &site);
+	status = fastcgi ? fastcgi_serve(&site) : cgi_serve(&site);
+	page_close(&site.page);
+	return status;
+}

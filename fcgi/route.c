@@ -1,0 +1,117 @@
+#include "route.h"
+#include "../ws/utf8.h"
+#include "query.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PAGE_PREFIX "/echo/"
+
+static void index_page(struct site *site, struct request *request, struct response *response)
+{
+	page_respond(&site->page, "index.html", request, response);
+}
+
+/* ?message= comes back byte for byte; without it, the page */
+static void echo(struct site *site, struct request *request, struct response *response)
+{
+	char *message;
+	size_t length;
+
+	if (!query_value(request->query, strlen(request->query), "message", &message, &length)) {
+		index_page(site, request, response);
+		return;
+	}
+	size_t valid = utf8_valid_prefix(message, length);
+	if (valid < length) {
+		http_status(response, 400);
+		response->length = (size_t)snprintf(response->text, sizeof response->text,
+						    "message is not valid UTF-8 at byte %zu\n",
+						    valid);
+		return;
+	}
+	http_status(response, 200);
+	response->body = message;
+	response->length = length;
+}
+
+static void page_file(struct site *site, struct request *request, struct response *response)
+{
+	page_respond(&site->page, request->path + strlen(PAGE_PREFIX), request, response);
+}
+
+typedef void view_function(struct site *, struct request *, struct response *);
+
+/* a further view is one more entry */
+static const struct {
+	const char *path;
+	view_function *view;
+} views[] = {
+	{"/", index_page},
+	{"/echo", echo},
+	{"/serialize/echo/", echo},
+};
+
+static bool is_under_page(const char *path)
+{
+	return strncmp(path, PAGE_PREFIX, strlen(PAGE_PREFIX)) == 0;
+}
+
+static view_function *find_view(const char *path)
+{
+	for (size_t i = 0; i < sizeof views / sizeof *views; i++)
+		if (strcmp(views[i].path, path) == 0)
+			return views[i].view;
+	return is_under_page(path) && page_has(path + strlen(PAGE_PREFIX)) ? page_file : NULL;
+}
+
+/* a path that could lead out of the directory, or to a hidden file, is no endpoint's */
+static bool is_plain(const char *path)
+{
+	return path[0] == '/' && path[1] != '\0' && strstr(path, "/.") == NULL &&
+	       strstr(path, "//") == NULL;
+}
+
+/* the rule of websocketd --dir: the first part of the path that is a file is the program, the rest
+ * is PATH_INFO */
+static bool is_endpoint(const char *directory, const char *path)
+{
+	char file[PATH_MAX];
+	struct stat status;
+
+	if (directory == NULL || is_under_page(path) || !is_plain(path))
+		return false;
+	for (const char *end = path; *end;) {
+		end += 1 + strcspn(end + 1, "/");
+		int length = snprintf(file, sizeof file, "%s%.*s", directory, (int)(end - path),
+				      path);
+		if (length < 0 || (size_t)length >= sizeof file || stat(file, &status) < 0)
+			return false;
+		if (!S_ISDIR(status.st_mode))
+			return S_ISREG(status.st_mode) && access(file, X_OK) == 0;
+	}
+	return false;
+}
+
+void route(struct site *site, struct request *request, struct response *response)
+{
+	bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+	view_function *view = find_view(request->path);
+
+	if (view && reads) {
+		view(site, request, response);
+	} else if (view) {
+		http_status(response, 405);
+		response->headers = "Allow: GET, HEAD\r\nCache-Control: no-store\r\n";
+	} else if (is_endpoint(site->endpoints, request->path)) {
+		http_status(response, 426);
+		response->headers =
+			"Upgrade: websocket\r\nConnection: Upgrade\r\nCache-Control: no-store\r\n";
+	} else {
+		http_status(response, 404);
+	}
+}
