@@ -1,0 +1,213 @@
+#!/usr/bin/python3
+"""The FastCGI program without a web server: from the shell as CGI, over cgi-fcgi and spawn-fcgi, and how it ends."""
+import itertools
+import os
+import pathlib
+import re
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+
+import stack
+import tap
+
+DUPLEX = stack.BUILD / "fcgi/duplex"
+stack.need("cgi-fcgi", "spawn-fcgi")
+directory = tempfile.TemporaryDirectory()
+sockets = pathlib.Path(directory.name)
+INHERITED = {name: os.environ[name] for name in os.environ if name == "PATH" or name.endswith("SAN_OPTIONS")}
+
+
+def run(*arguments, stdin=subprocess.DEVNULL, **variables):
+    return subprocess.run([DUPLEX, *arguments], stdin=stdin, cwd=stack.ROOT, env={**INHERITED, **variables},
+                          capture_output=True, timeout=30)
+
+
+def body(output):
+    return output.partition(b"\r\n\r\n")[2]
+
+
+def check_cgi():
+    result = run(REQUEST_METHOD="GET", SCRIPT_NAME="/echo", QUERY_STRING="message=hi")
+    tap.equal((result.returncode, result.stderr), (0, b""), "CGI from the shell")
+    tap.equal(result.stdout, b"Status: 200 OK\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+              b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\n\r\nhi", "its answer")
+    page = (stack.ROOT / "html/index.html").read_bytes()
+    tap.equal(body(run(REQUEST_METHOD="GET", SCRIPT_NAME="/echo").stdout), page, "the page, without QUERY_STRING")
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run([DUPLEX], stdin=subprocess.DEVNULL, cwd=stack.ROOT, stdout=full, stderr=subprocess.PIPE,
+                                env={**INHERITED, "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/echo"})
+    tap.ok(result.returncode == 1 and b"standard output: No space left" in result.stderr, "a full disk is a failure")
+
+
+def check_usage():
+    result = run("--help")
+    tap.ok(result.returncode == 0 and result.stdout.startswith(b"usage: duplex ") and not result.stderr, "--help")
+    result = run()
+    tap.equal(result.returncode, 2, "neither a listening socket nor CGI: usage")
+    tap.ok(b"no listening socket" in result.stderr and result.stderr.count(b"\n") == 1, "in one line")
+    left, right = socket.socketpair()
+    tap.equal(run(stdin=left).returncode, 2, "nor is a connected socket one")
+    left.close()
+    right.close()
+    for arguments in (["--nonsense"], ["argument"], ["--page"]):
+        result = run(*arguments, REQUEST_METHOD="GET")
+        tap.ok(result.returncode == 2 and b"usage:" in result.stderr, f"{arguments[0]}: usage")
+    for option in ("--page", "--endpoints"):
+        result = run(f"{option}=/nowhere", REQUEST_METHOD="GET", SCRIPT_NAME="/echo", QUERY_STRING="message=hi")
+        tap.ok(result.returncode == 1 and result.stdout == b"", f"{option}: no such directory: an error at start")
+        tap.ok(option.encode() in result.stderr and b"/nowhere" in result.stderr and b"No such file" in result.stderr,
+               "that names it")
+    result = run("--endpoints=Makefile", REQUEST_METHOD="GET")
+    tap.ok(result.returncode == 1 and b"Makefile: is no directory" in result.stderr, "--endpoints: no directory")
+
+
+def fastcgi(path, **variables):
+    """A request by cgi-fcgi."""
+    return subprocess.run(["cgi-fcgi", "-bind", "-connect", path], capture_output=True, stdin=subprocess.DEVNULL, timeout=30,
+                          env={"PATH": os.environ["PATH"], "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/echo", **variables}).stdout
+
+
+def check_spawn_fcgi():
+    path = sockets / "spawn"
+    pid_file = sockets / "pid"
+    subprocess.run(["spawn-fcgi", "-s", path, "-P", pid_file, "-d", stack.ROOT, "--", DUPLEX], check=True,
+                   env={**INHERITED, "PATH": os.environ["PATH"]}, stdout=subprocess.DEVNULL)
+    pid = int(pid_file.read_text())
+    tap.equal(body(fastcgi(path, QUERY_STRING="message=over+FastCGI")), b"over FastCGI", "under spawn-fcgi")
+    letters = "x" * 65528
+    tap.equal(body(fastcgi(path, QUERY_STRING=f"message={letters}")), letters.encode(), "64 KiB of query")
+    many = "&".join(f"message={i}" for i in range(1000))
+    tap.equal(body(fastcgi(path, QUERY_STRING=many)), b"999", "a thousand parameters: the last counts")
+    tap.equal(fastcgi(path, REQUEST_METHOD="DELETE")[:11], b"Status: 405", "DELETE")
+    os.kill(pid, signal.SIGTERM)
+    tap.ok(stack.wait_until(lambda: not stack.is_alive(pid)), "SIGTERM ends it")
+
+
+def catches_sigterm(pid):
+    caught = re.search(r"^SigCgt:\s+(\w+)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
+    return bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+class Workers:
+    """The program, once or more, on a listening socket of ours."""
+    numbers = itertools.count()
+
+    def __init__(self, count=1):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.path = str(sockets / f"workers{next(self.numbers)}")
+        self.listener.bind(self.path)
+        self.listener.listen(256)
+        self.processes = []
+        for _ in range(count):
+            self.start()
+
+    def start(self):
+        process = subprocess.Popen([DUPLEX, f"--page={stack.ROOT}/html"], stdin=self.listener, env=INHERITED,
+                                   stderr=subprocess.PIPE)
+        stack.wait_until(lambda: catches_sigterm(process.pid))
+        self.processes.append(process)
+
+    def connect(self):
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(30)
+        client.connect(self.path)
+        return client
+
+    def stop_first(self):
+        """Ends the oldest worker: its exit status and what it had to say."""
+        with self.processes.pop(0) as process:
+            process.terminate()
+            return process.wait(30), process.stderr.read()
+
+    def stop(self):
+        endings = [self.stop_first() for _ in list(self.processes)]
+        self.listener.close()
+        return endings
+
+
+def record(kind, content=b""):
+    return struct.pack("!BBHHBB", 1, kind, 1, len(content), 0, 0) + content
+
+
+def pair(name, value):
+    return struct.pack("!II", len(name) | 1 << 31, len(value) | 1 << 31) + name + value
+
+
+BEGIN = record(1, struct.pack("!HB5x", 1, 0))
+PARAMS = record(4, pair(b"REQUEST_METHOD", b"GET") + pair(b"SCRIPT_NAME", b"/echo") + pair(b"QUERY_STRING", b"message=whole"))
+REQUEST = BEGIN + PARAMS + record(4) + record(5)
+
+
+def read_all(client):
+    answer = b""
+    while part := client.recv(65536):
+        answer += part
+    client.close()
+    return answer
+
+
+def check_sigterm():
+    workers = Workers()
+    client = workers.connect()
+    client.sendall(REQUEST[:40])
+    process = workers.processes[0]
+    tap.ok(stack.wait_until(lambda: len(os.listdir(f"/proc/{process.pid}/fd")) > 3), "a worker has half a request in hand")
+    process.terminate()
+    other = workers.connect()
+    other.sendall(REQUEST)
+    client.sendall(REQUEST[40:])
+    tap.ok(b"\r\n\r\nwhole" in read_all(client), "SIGTERM: that request is answered")
+    tap.equal(workers.stop_first(), (0, b""), "then the worker exits 0")
+    workers.start()
+    tap.ok(b"\r\n\r\nwhole" in read_all(other), "the request that waited is answered by the next worker")
+    tap.equal(workers.stop(), [(0, b"")], "which exits 0 when idle")
+
+
+def check_sigterm_under_load():
+    """TERM at any moment: each request is answered or still in the backlog, none is lost."""
+    workers = Workers(2)
+    answers = []
+
+    def ask():
+        for _ in range(100):
+            client = workers.connect()
+            client.sendall(REQUEST)
+            answers.append(b"\r\n\r\nwhole" in read_all(client))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    endings = []
+    for replaced in range(20):
+        stack.wait_until(lambda: len(answers) >= 30 * (replaced + 1))
+        workers.start()
+        endings.append(workers.stop_first())
+    for thread in threads:
+        thread.join()
+    tap.equal((len(answers), all(answers)), (800, True), "800 requests, 8 at a time, with 20 workers replaced: all answered")
+    tap.equal(set(endings + workers.stop()), {(0, b"")}, "each worker exits 0")
+
+
+def check_broken_clients():
+    workers = Workers()
+    for bad in (b"", b"\0", b"GET / HTTP/1.1\r\n\r\n", REQUEST[:8], REQUEST[:40], BEGIN + record(4, b"\xff" * 7), REQUEST):
+        client = workers.connect()
+        client.sendall(bad)
+        client.close()
+    client = workers.connect()
+    client.sendall(REQUEST)
+    tap.ok(b"\r\n\r\nwhole" in read_all(client), "clients that break off end no worker")
+    tap.equal(workers.stop(), [(0, b"")], "it exits 0 with nothing to say")
+
+
+check_cgi()
+check_usage()
+check_spawn_fcgi()
+check_sigterm()
+check_sigterm_under_load()
+check_broken_clients()
+tap.done()
