@@ -72,7 +72,7 @@ run: all ## run it on http://BIND:PORT/echo until Ctrl-C (BIND=127.0.0.1 PORT=80
 
 check: all unit ## run the tests; T=name runs one of them
 	@test -n '$(SELECTED)' || { echo 'check: no test is called $(T)' >&2; exit 2; }
-	@BUILD='$(BUILD)' $(PROVE) --exec 'timeout -k 9 600' $(SELECTED) 2>$(BUILD)/check.stderr; status=$$?; \
+	@BUILD='$(BUILD)' PYTHONDONTWRITEBYTECODE=1 $(PROVE) --exec 'timeout -k 9 600' $(SELECTED) 2>$(BUILD)/check.stderr; status=$$?; \
 		cat $(BUILD)/check.stderr >&2; \
 		test ! -s $(BUILD)/check.stderr || { echo 'check: a test wrote to standard error' >&2; status=1; }; \
 		exit $$status

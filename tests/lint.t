@@ -11,7 +11,7 @@ stack.need("shellcheck")
 
 def tracked():
     """The files of the repository; of a copy without .git, those that are not built."""
-    files = [path for path in stack.ROOT.rglob("*") if path.is_file() and not {".git", "build"} & set(path.relative_to(stack.ROOT).parts)]
+    files = [path for path in stack.ROOT.rglob("*") if path.is_file() and not {".git", "build", "__pycache__"} & set(path.relative_to(stack.ROOT).parts)]
     return {path: path.read_bytes() for path in files}
 
 
