@@ -18,23 +18,27 @@ static void stop(int signal)
 }
 
 /*
- * Blocks SIGTERM and SIGINT, except where *waiting is in force: a signal in the middle of a request
- * would break libfcgi's reads and writes, and one just before accept(2) would be missed.
+ * SIGTERM, SIGINT and SIGUSR1, which multiwatch and other FastCGI process managers send to stop a
+ * worker, are blocked, except where *waiting is in force: a signal in the middle of a request would
+ * break libfcgi's reads and writes, and one just before accept(2) would be missed.
  */
 static int catch_signals(sigset_t *waiting)
 {
+	static const int caught[] = {SIGTERM, SIGINT, SIGUSR1};
 	struct sigaction action = {.sa_handler = stop};
 	sigset_t blocked;
 
 	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGTERM);
-	sigaddset(&blocked, SIGINT);
+	for (size_t i = 0; i < sizeof caught / sizeof *caught; i++)
+		sigaddset(&blocked, caught[i]);
 	if (sigprocmask(SIG_BLOCK, &blocked, waiting) < 0)
 		return -1;
-	sigdelset(waiting, SIGTERM);
-	sigdelset(waiting, SIGINT);
-	return sigaction(SIGTERM, &action, NULL) < 0 || sigaction(SIGINT, &action, NULL) < 0 ? -1
-											     : 0;
+	for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) {
+		sigdelset(waiting, caught[i]);
+		if (sigaction(caught[i], &action, NULL) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static void answer(struct site *site, FCGX_Request *fcgi)

@@ -117,10 +117,10 @@ class Workers:
         client.connect(self.path)
         return client
 
-    def stop_first(self):
+    def stop_first(self, sig=signal.SIGTERM):
         """Ends the oldest worker: its exit status and what it had to say."""
         with self.processes.pop(0) as process:
-            process.terminate()
+            process.send_signal(sig)
             return process.wait(30), process.stderr.read()
 
     def stop(self):
@@ -164,7 +164,10 @@ def check_sigterm():
     tap.equal(workers.stop_first(), (0, b""), "then the worker exits 0")
     workers.start()
     tap.ok(b"\r\n\r\nwhole" in read_all(other), "the request that waited is answered by the next worker")
-    tap.equal(workers.stop(), [(0, b"")], "which exits 0 when idle")
+    tap.equal(workers.stop_first(), (0, b""), "which exits 0 when idle")
+    for sig in (signal.SIGINT, signal.SIGUSR1):
+        workers.start()
+        tap.equal(workers.stop_first(sig), (0, b""), f"{sig.name}, which process managers send, does the same")
 
 
 def check_sigterm_under_load():
