@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_MESSAGE_VARIABLE "WEBSOCKET_MAX_MESSAGE"
@@ -57,6 +59,20 @@ static const char *client_address(struct websocket *ws)
 	return address[strspn(address, "0123456789abcdefABCDEF.:[]")] ? "unknown client" : address;
 }
 
+/*
+ * Tells why the connection ended. websocketd drops what it has not yet read of our standard error
+ * once we are gone, so it is given a moment for it.
+ */
+static void report(const char *name, struct websocket *ws)
+{
+	static const struct timespec moment = {.tv_nsec = 1000000};
+	int unread = 0;
+
+	fprintf(stderr, "%s: %s: %s\n", name, client_address(ws), websocket_reason(ws));
+	for (int i = 0; i < 50 && ioctl(STDERR_FILENO, FIONREAD, &unread) == 0 && unread > 0; i++)
+		nanosleep(&moment, NULL);
+}
+
 int websocket_run(void (*view)(struct websocket *ws))
 {
 	const char *name = program_invocation_short_name;
@@ -90,9 +106,9 @@ int websocket_run(void (*view)(struct websocket *ws))
 	ws->signals = signals;
 	view(ws);
 
-	const char *reason = websocket_reason(ws);
-	if (reason)
-		fprintf(stderr, "%s: %s: %s\n", name, client_address(ws), reason);
+	bool failed = websocket_reason(ws) != NULL;
+	if (failed)
+		report(name, ws);
 	websocket_free(ws);
-	return reason != NULL;
+	return failed;
 }
