@@ -1,10 +1,18 @@
 # duplex: HTTP and WebSocket at one URL. "make help" lists the targets.
 
 # The Debian packages that each part needs; the README gives a reason for each.
-DEPS_RUN   = gcc libc6-dev libfcgi-dev lighttpd websocketd iproute2
-DEPS_CHECK = $(DEPS_RUN) clang libclang-rt-14-dev valgrind perl shellcheck curl libfcgi-bin spawn-fcgi \
-             python3 python3-websockets python3-selenium chromium chromium-driver
+DEPS_RUN      = gcc libc6-dev libfcgi-dev websocketd iproute2 $(DEPS_$(SERVER))
+DEPS_lighttpd = lighttpd
+DEPS_apache   = apache2 spawn-fcgi multiwatch
+DEPS_nginx    = nginx spawn-fcgi multiwatch
+DEPS_caddy    = caddy spawn-fcgi multiwatch
+DEPS_haproxy  = haproxy spawn-fcgi multiwatch
+DEPS_CHECK    = $(sort $(DEPS_RUN) $(foreach server,$(SERVERS),$(DEPS_$(server)))) lighttpd-mod-openssl \
+                clang libclang-rt-14-dev valgrind perl shellcheck curl libfcgi-bin openssl \
+                python3 python3-websockets python3-selenium chromium chromium-driver chromium-sandbox
 
+SERVERS = lighttpd apache nginx caddy haproxy
+SERVER  = lighttpd
 BUILD = build
 PORT  = 8080
 BIND  = 127.0.0.1
@@ -61,14 +69,14 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HTTP_OBJS) $(LIB)
 
 unit: $(UNIT_TESTS)
 
-deps: ## install what running needs
+deps: ## install what running needs, with SERVER= for another server than lighttpd
 	@conf/install-packages $(DEPS_RUN)
 
 deps-check: ## install what the tests need
 	@conf/install-packages $(DEPS_CHECK)
 
-run: all ## run it on http://BIND:PORT/echo until Ctrl-C (BIND=127.0.0.1 PORT=8080)
-	@BUILD='$(BUILD)' PORT='$(PORT)' BIND='$(BIND)' conf/run/launch
+run: all ## run it on http://BIND:PORT/echo until Ctrl-C (BIND=127.0.0.1 PORT=8080 SERVER=lighttpd)
+	@BUILD='$(BUILD)' PORT='$(PORT)' BIND='$(BIND)' SERVER='$(SERVER)' conf/run/launch
 
 check: all unit ## run the tests; T=name runs one of them
 	@test -n '$(SELECTED)' || { echo 'check: no test is called $(T)' >&2; exit 2; }
@@ -76,6 +84,9 @@ check: all unit ## run the tests; T=name runs one of them
 		cat $(BUILD)/check.stderr >&2; \
 		test ! -s $(BUILD)/check.stderr || { echo 'check: a test wrote to standard error' >&2; status=1; }; \
 		exit $$status
+
+check-slow: all ## run the tests that take minutes
+	BUILD='$(BUILD)' PYTHONDONTWRITEBYTECODE=1 $(PROVE) --exec 'timeout -k 9 1800' $(wildcard tests/slow/*.t)
 
 check-asan: ## run the tests with AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) check BUILD=$(BUILD)/asan ENDPOINT_LDFLAGS= \
@@ -91,6 +102,6 @@ clean: ## remove what was built
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | expand -t 16
 
-.PHONY: all unit deps deps-check run check check-asan check-valgrind clean help
+.PHONY: all unit deps deps-check run check check-slow check-asan check-valgrind clean help
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

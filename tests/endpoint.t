@@ -7,7 +7,6 @@ import asyncio
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import tempfile
 
@@ -19,23 +18,12 @@ try:
 except ImportError:
     tap.skip_all("python3-websockets is not installed")
 
-NOBODY = 65534 if os.geteuid() == 0 else None
-
 
 def example():
     """The endpoint in the README, which it tells to put into ws/NAME.c."""
     text = (stack.ROOT / "README.md").read_text()
     name = re.search(r"`ws/(\w+)\.c`:\n", text)
     return name[1], re.search(r"```c\n(.*?)```", text[name.end():], re.S)[1]
-
-
-def copy_tree(directory):
-    tree = pathlib.Path(directory) / "a site"
-    ignored = shutil.ignore_patterns("build", ".git", "tests")
-    shutil.copytree(stack.ROOT, tree, ignore=ignored)
-    for path in (tree.parent, *tree.rglob("*")):
-        path.chmod(0o755)
-    return tree
 
 
 def build(tree):
@@ -60,21 +48,21 @@ def status(site, path):
 name, source = example()
 tap.ok(len([line for line in source.splitlines() if line.strip() and line.strip() not in "{}"]) <= 12, "the example is short")
 with tempfile.TemporaryDirectory() as directory:
-    tree = copy_tree(directory)
+    tree = stack.copy_tree(directory)
     (tree / f"ws/{name}.c").write_text(source)
     build(tree)
-    with stack.Stack(root=tree, build=tree / "build", user=NOBODY) as site:
+    with stack.Stack(root=tree, build=tree / "build", user=stack.USER) as site:
         answers = asyncio.run(converse(site, f"/{name}", ["a message", ""]))
         tap.ok(len(answers) == 2 and all(answers), f"/{name} answers over WebSocket: {answers}")
         tap.equal(asyncio.run(converse(site, "/echo", ["hi"])), ["hi"], "/echo as before")
         tap.equal(status(site, f"/{name}"), 426, f"/{name} over HTTP: 426")
         tap.equal(status(site, f"/{name}/further"), 426, "and what is under it")
         stack.finish(site)
-    with stack.Stack(root=tree, build=tree / "build", user=NOBODY, WEBSOCKET_ACCEPT_ALL="1") as site:
+    with stack.Stack(root=tree, build=tree / "build", user=stack.USER, WEBSOCKET_ACCEPT_ALL="1") as site:
         for path in ("/echo", "/", "/any/path"):
             tap.equal(asyncio.run(converse(site, path, ["hi"])), ["hi"], f"WEBSOCKET_ACCEPT_ALL=1: {path} echoes")
         stack.finish(site)
-    with stack.Stack(root=tree, build=tree / "build", user=NOBODY, WEBSOCKET_MAX_MESSAGE="10") as site:
+    with stack.Stack(root=tree, build=tree / "build", user=stack.USER, WEBSOCKET_MAX_MESSAGE="10") as site:
         tap.equal(asyncio.run(converse(site, "/echo", ["x" * 10])), ["x" * 10], "WEBSOCKET_MAX_MESSAGE=10: ten bytes pass")
         ended = False
         try:

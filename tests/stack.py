@@ -16,12 +16,25 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 SANITIZED = BUILD.name == "asan"  # where memory figures mean nothing
 
+USER = 65534 if os.geteuid() == 0 else None  # an ordinary user to run as
+
 # What lighttpd and websocketd say when all is well. websocketd 0.4.1 ends a connection without a close frame, which may be
 # a reset for lighttpd; it sometimes reads a pipe that it has just closed; and when many clients leave at once it is late
 # to notice that their processes are gone.
 ORDINARY = re.compile(
-    r"run: http://|\| (INFO|ACCESS) +\||server (started|stopped)|Unexpected error while reading STD(ERR|OUT) from process"
+    r"run: http://|:notice\]|\"level\":\"info\"|\| (INFO|ACCESS) +\||server (started|stopped)|Unexpected error while reading STD(ERR|OUT) from process"
     r"|read\(\) \d+ \d+: Connection reset by peer|SIG(INT|TERM|KILL) unsuccessful to \d+: os: process already finished")
+
+
+def copy_tree(directory, *built):
+    """A copy of the tree, and of what of the build is named, that an ordinary user can read; its name has a space."""
+    tree = pathlib.Path(directory) / "a site"
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns("build*", ".git", "tests"))
+    for part in built:
+        shutil.copytree(BUILD / part, tree / "build" / part, symlinks=True)
+    for path in (tree.parent, *tree.rglob("*")):
+        path.chmod(0o755)
+    return tree
 
 
 def need(*programs):

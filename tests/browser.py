@@ -1,0 +1,30 @@
+"""Chromium for a test, with a profile that is thrown away."""
+import contextlib
+import os
+import tempfile
+
+import tap
+
+try:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+except ImportError:
+    tap.skip_all("python3-selenium is not installed")
+
+ARGUMENTS = ["--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
+
+
+@contextlib.contextmanager
+def start(*arguments):
+    with tempfile.TemporaryDirectory() as profile:
+        options = webdriver.ChromeOptions()
+        for argument in [*ARGUMENTS, *arguments, f"--user-data-dir={profile}/chromium", *["--no-sandbox"] * (os.geteuid() == 0)]:
+            options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        options.binary_location = "/usr/bin/chromium"
+        driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+        try:
+            yield driver
+        finally:
+            driver.quit()

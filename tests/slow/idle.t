@@ -1,0 +1,32 @@
+#!/usr/bin/python3
+"""A WebSocket that is silent for 150 seconds stays open under each server, whose own limits are at 60 seconds."""
+import asyncio
+import contextlib
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import servers
+import tap
+
+SILENCE = 150
+
+
+async def main(sites):
+    clients = {}
+    for site in sites:
+        for scheme in ("ws", "wss"):
+            clients[f"{site.name}, {scheme}"] = await servers.connect(site, "/echo", scheme)
+    await asyncio.sleep(SILENCE)  # the silence itself is what is tested
+    for name, client in clients.items():
+        try:
+            answer = await servers.echo(client, "still there")
+        except servers.websockets.ConnectionClosed as error:
+            answer = error
+        tap.equal(answer, "still there", f"{name}: open after {SILENCE} s of silence")
+        await client.close()
+
+
+with contextlib.ExitStack() as stack:
+    asyncio.run(main([stack.enter_context(servers.Site(name, idle=60)) for name in servers.SERVERS]))
+tap.done()
