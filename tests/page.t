@@ -1,36 +1,17 @@
 #!/usr/bin/python3
 """The page in Chromium, through the whole stack: each button, hostile text, and no request to anywhere else."""
 import os
-import pathlib
 import re
-import tempfile
 
 import stack
 import tap
 
 stack.need("chromium", "chromedriver")
-try:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-    from selenium.webdriver.common.by import By
-except ImportError:
-    tap.skip_all("python3-selenium is not installed")
-
-ARGUMENTS = ["--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
-
-
-def start_browser(profile):
-    options = webdriver.ChromeOptions()
-    for argument in ARGUMENTS + [f"--user-data-dir={profile}"] + ["--no-sandbox"] * (os.geteuid() == 0):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    options.binary_location = "/usr/bin/chromium"
-    return webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+import browser as chromium
 
 
 def by_id(name):
-    return browser.find_element(By.ID, name)
+    return browser.find_element("id", name)
 
 
 def click(name):
@@ -100,7 +81,7 @@ def check_hostile_text():
         wanted = 2 if len(text) < 1000 else 1
         tap.ok(stack.wait_until(lambda: len(received()) == count + wanted, 30), f"{text[:20]!r}, {len(text)} characters, comes back")
         tap.equal({item[1] for item in received()[:wanted]}, {shown}, "as the text that it is")
-    tap.ok(browser.title != "broken" and not browser.find_elements(By.CSS_SELECTOR, "#received img, #received script"), "nothing of it is HTML")
+    tap.ok(browser.title != "broken" and not browser.find_elements("css selector", "#received img, #received script"), "nothing of it is HTML")
 
 
 def check_server_gone():
@@ -118,9 +99,8 @@ def check_log():
     tap.equal(hosts, {f"127.0.0.1:{site.port}"}, "no request to another host")
 
 
-with tempfile.TemporaryDirectory() as profile, stack.Stack() as site:
-    browser = start_browser(pathlib.Path(profile) / "chromium")
-    try:
+with stack.Stack() as site:
+    with chromium.start() as browser:
         browser.get("about:blank")
         browser.get_log("performance")  # of Chromium's own start page
         check_buttons("/echo")
@@ -131,7 +111,5 @@ with tempfile.TemporaryDirectory() as profile, stack.Stack() as site:
         check_server_gone()
         check_log()
         browser.save_screenshot(str(stack.BUILD / "page.png"))
-    finally:
-        browser.quit()
     stack.finish(site)
 tap.done()

@@ -165,6 +165,7 @@ class Site:
         try:
             self.fill()
             self.start_websocketd()
+            self.own = self.start_on_port("own", "cat")
             self.start_fastcgi()
             self.app = FastcgiProgram(self.directory / "app.sock")
             self.open()
@@ -213,14 +214,17 @@ class Site:
         output = subprocess.run(["ss", "-Hltnp", f"sport = :{port}"], capture_output=True).stdout.decode()
         return any(f"pid={one}," in output for one in (pid, *stack.descendants(pid)))
 
-    def start_websocketd(self, directory="ws"):
-        port = self.websocketd
+    def start_on_port(self, name, *what, port=None):
+        """Starts a websocketd for this, on a port that nobody else has, and returns the port."""
         while True:
-            self.websocketd = port or random.randrange(20000, 32000)
-            process = self.start("websocketd", "websocketd", "--address=127.0.0.1", f"--port={self.websocketd}", f"--dir={self.directory / directory}")
-            stack.wait_until(lambda: process.poll() is not None or self.is_listening(self.websocketd, process.pid))
+            at = port or random.randrange(20000, 32000)
+            process = self.start(name, "websocketd", "--address=127.0.0.1", f"--port={at}", *what)
+            stack.wait_until(lambda: process.poll() is not None or self.is_listening(at, process.pid))
             if process.poll() is None:
-                return
+                return at
+
+    def start_websocketd(self, directory="ws"):
+        self.websocketd = self.start_on_port("websocketd", f"--dir={self.directory / directory}", port=self.websocketd)
 
     def start_fastcgi(self):
         path = self.directory / "fcgi.sock"
@@ -240,7 +244,7 @@ class Site:
         templates = stack.ROOT / "tests/sites"
         for _ in range(20):
             self.http, self.https = random.sample(range(20000, 32000), 2)
-            values = {"DIR": self.directory, "HTTP": self.http, "HTTPS": self.https, "WEBSOCKETD": self.websocketd, "IDLE": self.idle}
+            values = {"DIR": self.directory, "HTTP": self.http, "HTTPS": self.https, "WEBSOCKETD": self.websocketd, "OWN": self.own, "IDLE": self.idle}
             for template in (templates / self.fragment, templates / "duplex-local.conf"):
                 text = re.sub(r"@(\w+)@", lambda match: str(values[match[1]]), template.read_text())
                 (self.directory / template.name).write_text(text)
@@ -327,6 +331,8 @@ def check_site(site):
     tap.equal(ask(site, "/nothing").status, 404, "the site's own 404")
     variables = json.loads(ask(site, "/app").body)
     tap.equal((variables["REQUEST_METHOD"], variables["REQUEST_URI"]), ("GET", "/app"), "the site's own FastCGI path goes to its own program")
+    tap.equal(asyncio.run(talk(site, "/own-socket")), "hi", "the site's own WebSocket goes to its own program")
+    tap.equal(asyncio.run(talk(site, "/own-socket", origin="http://evil.example")), "hi", "without our rule on its Origin")
 
 
 def check_http(site):
@@ -599,8 +605,8 @@ def check_further_endpoint(site):
     tap.equal(ask(site, "/echo?message=hi").body, b"hi", "/echo is as before")
 
 
-async def talk(site, path):
-    async with connect(site, path) as client:
+async def talk(site, path, **options):
+    async with connect(site, path, **options) as client:
         return await echo(client, "hi")
 
 
