@@ -106,6 +106,7 @@ class Stack:
             stdin=subprocess.DEVNULL, stdout=self.log_file, stderr=self.log_file)
         wait_until(lambda: "run: http://" in self.log() or self.launch.poll() is not None, 60)
         if self.launch.poll() is None:
+            wait_until(lambda: len(self.pids("duplex")) == 2)  # a worker that is just being started is not one yet
             return True
         if "in use" not in self.log():
             raise RuntimeError(f"the stack does not start:\n{self.log()}")
