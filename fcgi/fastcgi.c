@@ -47,6 +47,8 @@ static void answer(struct site *site, FCGX_Request *fcgi)
 	struct response response;
 	char head[HTTP_HEAD_SIZE];
 
+	/* a kept connection (FCGI_KEEP_CONN) would have this worker to itself */
+	fcgi->keepConnection = 0;
 	http_request(fcgi->envp, &request);
 	route(site, &request, &response);
 	FCGX_PutStr(head, (int)http_head(&response, head), fcgi->out);
@@ -86,7 +88,10 @@ int fastcgi_serve(struct site *site)
 		return 1;
 	}
 	while (!stopping) {
-		if (ppoll(&socket, 1, NULL, &waiting) <= 0)
+		/* a signal is let in first: under load the next ppoll returns a connection instead
+		 */
+		ppoll(NULL, 0, &(struct timespec){0}, &waiting);
+		if (stopping || ppoll(&socket, 1, NULL, &waiting) <= 0)
 			continue;
 		int result = FCGX_Accept_r(&fcgi);
 		if (result == 0) {

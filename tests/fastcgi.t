@@ -195,6 +195,18 @@ def check_sigterm_under_load():
     tap.equal(set(endings + workers.stop()), {(0, b"")}, "each worker exits 0")
 
 
+def check_kept_connection():
+    """A server that asks to keep the connection must not have the worker to itself."""
+    workers = Workers()
+    client = workers.connect()
+    client.sendall(record(1, struct.pack("!HB5x", 1, 1)) + PARAMS + record(4) + record(5))
+    tap.ok(b"\r\n\r\nwhole" in read_all(client), "FCGI_KEEP_CONN: answered, and the connection is closed")
+    other = workers.connect()
+    other.sendall(REQUEST)
+    tap.ok(b"\r\n\r\nwhole" in read_all(other), "another connection is served")
+    tap.equal(workers.stop(), [(0, b"")], "and the worker ends")
+
+
 def check_broken_clients():
     workers = Workers()
     for bad in (b"", b"\0", b"GET / HTTP/1.1\r\n\r\n", REQUEST[:8], REQUEST[:40], BEGIN + record(4, b"\xff" * 7), REQUEST):
@@ -212,5 +224,6 @@ check_usage()
 check_spawn_fcgi()
 check_sigterm()
 check_sigterm_under_load()
+check_kept_connection()
 check_broken_clients()
 tap.done()

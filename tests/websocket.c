@@ -284,7 +284,7 @@ static void check_queue_limit(void)
 		websocket_send(peer.ws, message.text, message.length);
 	ok(event == WEBSOCKET_ERROR && errno == ENOBUFS,
 	   "a client that only sends ends at the queue's limit");
-	ok(websocket_reason(peer.ws) && strstr(websocket_reason(peer.ws), "without reading"),
+	ok(websocket_reason(peer.ws) && strstr(websocket_reason(peer.ws), "ahead of what it read"),
 	   "with the reason");
 	disconnect(&peer);
 	kill(pid, SIGKILL);

@@ -93,7 +93,7 @@ static void end_if_refused(struct websocket *ws)
 		break;
 	case INBOX_FULL:
 		snprintf(reason, sizeof reason,
-			 "the client sent more than %zu bytes without reading any",
+			 "the client sent more than %zu bytes ahead of what it read",
 			 ws->inbox.max_queue);
 		end_with(ws, ENOBUFS, reason);
 		break;
