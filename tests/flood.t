@@ -25,7 +25,7 @@ SMALL = [f"{number:08d}" + "x" * 4088 for number in range(5000)]
 
 # when a client is gone while websocketd 0.4.1 writes to it, it panics, is recovered by Go's HTTP server, and prints the
 # stack of that one connection
-GONE = (r"http: panic serving 127\.0\.0\.1", r"^goroutine \d+ \[", r"^created by ", r"^panic\(",
+GONE = (r"connection was dropped after accept\(\)", r"http: panic serving 127\.0\.0\.1", r"^goroutine \d+ \[", r"^created by ", r"^panic\(",
         r"^[\w./*()-]+\(.*\)$", r"^\t/?[\w./@-]+:\d+ \+0x", r"^$")
 
 

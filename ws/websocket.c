@@ -140,7 +140,9 @@ static void look(struct websocket *ws, bool sending, int timeout_ms)
 	}
 	if (set[0].revents)
 		take_in(ws);
-	if ((set[1].revents & (POLLERR | POLLNVAL)) || set[2].revents)
+	if (set[1].revents & (POLLERR | POLLHUP | POLLNVAL))
+		ws->left = true;
+	if (set[2].revents)
 		end_with(ws, 0, "");
 }
 

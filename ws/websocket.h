@@ -148,9 +148,10 @@ const char *websocket_reason(struct websocket *ws);
 
 /*
  * A descriptor to poll beside others of your own. It is readable when the
- * client sent something or the connection is over: then call websocket_read
- * until it returns anything but WEBSOCKET_MESSAGE, before you poll again. Do
- * not read from it. It belongs to ws. -1 with errno set if it cannot be made.
+ * client sent something or the connection is over. Before every poll, whatever
+ * was readable, call websocket_read until it returns anything but
+ * WEBSOCKET_MESSAGE: another function may have taken messages in. Do not read
+ * from it. It belongs to ws. -1 with errno set if it cannot be made.
  */
 int websocket_fd(struct websocket *ws);
 
