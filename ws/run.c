@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define MAX_MESSAGE_VARIABLE "WEBSOCKET_MAX_MESSAGE"
-enum { MAX_MESSAGE_LIMIT = 1073741824 };
+enum { MAX_MESSAGE_LIMIT = 1073741824, MAX_ADDRESS = 64 };
 
 /* the limit that the environment sets, 0 if it is no such number */
 static size_t max_message(void)
@@ -56,21 +56,64 @@ static const char *client_address(struct websocket *ws)
 	if (address == NULL)
 		return "unknown client";
 	address += strspn(address, " ");
-	return address[strspn(address, "0123456789abcdefABCDEF.:[]")] ? "unknown client" : address;
+
+	size_t length = strspn(address, "0123456789abcdefABCDEF.:[]");
+	return address[length] || length > MAX_ADDRESS ? "unknown client" : address;
 }
 
-/*
- * Tells why the connection ended. websocketd drops what it has not yet read of our standard error
- * once we are gone, so it is given a moment for it.
- */
+static void rest(long milliseconds)
+{
+	nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000}, NULL);
+}
+
+/* Tells why the connection ended. websocketd drops what it has not yet read of our standard error
+ * once we are gone, so it is given a moment for it. */
 static void report(const char *name, struct websocket *ws)
 {
-	static const struct timespec moment = {.tv_nsec = 1000000};
 	int unread = 0;
 
 	fprintf(stderr, "%s: %s: %s\n", name, client_address(ws), websocket_reason(ws));
 	for (int i = 0; i < 50 && ioctl(STDERR_FILENO, FIONREAD, &unread) == 0 && unread > 0; i++)
-		nanosleep(&moment, NULL);
+		rest(1);
+}
+
+/* websocketd logs an error for a pipe whose process is gone before it has seen the pipe's end. */
+static void leave(struct websocket *ws)
+{
+	websocket_free(ws);
+#ifndef __SANITIZE_ADDRESS__ /* which has its say at the exit */
+	close(STDERR_FILENO);
+#endif
+	rest(10);
+}
+
+/* true if the program's first argument is this; view has no argv, so that a main needs none */
+static bool is_asked_for(const char *option)
+{
+	FILE *arguments = fopen("/proc/self/cmdline", "re");
+	char *argument = NULL;
+	size_t size = 0;
+	bool is_it = arguments && getdelim(&argument, &size, '\0', arguments) > 0 &&
+		     getdelim(&argument, &size, '\0', arguments) > 0 &&
+		     strcmp(argument, option) == 0;
+
+	free(argument);
+	if (arguments)
+		fclose(arguments);
+	return is_it;
+}
+
+static int started_by_hand(const char *name)
+{
+	if (is_asked_for("--version")) {
+		printf("%s (duplex) " DUPLEX_VERSION "\n", name);
+		return fflush(stdout) != 0;
+	}
+	fprintf(stderr,
+		"%s: GATEWAY_INTERFACE is not websocketd's: start it by websocketd, as in "
+		"websocketd --address=127.0.0.1 --port=9001 --dir=DIRECTORY\n",
+		name);
+	return 2;
 }
 
 int websocket_run(void (*view)(struct websocket *ws))
@@ -79,13 +122,8 @@ int websocket_run(void (*view)(struct websocket *ws))
 	struct websocket *ws = NULL;
 	size_t limit = max_message();
 
-	if (!is_websocket()) {
-		fprintf(stderr,
-			"%s: GATEWAY_INTERFACE is not websocketd's: start it by websocketd, as in "
-			"websocketd --address=127.0.0.1 --port=9001 --dir=DIRECTORY\n",
-			name);
-		return 2;
-	}
+	if (!is_websocket())
+		return started_by_hand(name);
 	if (limit == 0) {
 		fprintf(stderr, "%s: " MAX_MESSAGE_VARIABLE " is no number of bytes from 1 to %d\n",
 			name, MAX_MESSAGE_LIMIT);
@@ -109,6 +147,6 @@ int websocket_run(void (*view)(struct websocket *ws))
 	bool failed = websocket_reason(ws) != NULL;
 	if (failed)
 		report(name, ws);
-	websocket_free(ws);
+	leave(ws);
 	return failed;
 }

@@ -86,13 +86,15 @@ bool is_websocket(void);
 /*
  * The whole main of an endpoint: calls view once, with the connection on
  * standard input and output, and returns the exit status for main:
- *   0  the connection ended in an ordinary way
+ *   0  the connection ended in an ordinary way, or the program was started by
+ *      hand with --version as its argument, and printed that of the library
  *   1  it ended with an error, of which one line on standard error tells
  *   2  the program was not started by websocketd, or WEBSOCKET_MAX_MESSAGE is
  *      no number of bytes from 1 to 1073741824; a line on standard error says so
  * While view runs, SIGPIPE is ignored, and SIGTERM and SIGINT are blocked: they
- * end the connection instead. A process that view starts inherits both. The
- * connection is closed when view returns.
+ * end the connection instead. A process that view starts inherits both. When
+ * view returns, standard input, output and error are closed: nothing can be
+ * done after it but to end.
  */
 int websocket_run(void (*view)(struct websocket *ws));
 
