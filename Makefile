@@ -1,15 +1,19 @@
 # duplex: HTTP and WebSocket at one URL. "make help" lists the targets.
 
 # The Debian packages that each part needs; the README gives a reason for each.
-DEPS_RUN      = gcc libc6-dev libfcgi-dev websocketd iproute2 $(DEPS_$(SERVER))
+DEPS_RUN      = gcc libc6-dev libfcgi-dev websocketd multiwatch iproute2 $(DEPS_$(SERVER))
 DEPS_lighttpd = lighttpd
-DEPS_apache   = apache2 spawn-fcgi multiwatch
-DEPS_nginx    = nginx spawn-fcgi multiwatch
-DEPS_caddy    = caddy spawn-fcgi multiwatch
-DEPS_haproxy  = haproxy spawn-fcgi multiwatch
+DEPS_apache   = apache2 spawn-fcgi
+DEPS_nginx    = nginx spawn-fcgi
+DEPS_caddy    = caddy spawn-fcgi
+DEPS_haproxy  = haproxy spawn-fcgi
 DEPS_CHECK    = $(sort $(DEPS_RUN) $(foreach server,$(SERVERS),$(DEPS_$(server)))) lighttpd-mod-openssl \
-                clang libclang-rt-14-dev valgrind perl shellcheck curl libfcgi-bin openssl \
+                clang libclang-rt-14-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
+                apache2-utils curl libfcgi-bin openssl \
                 python3 python3-websockets python3-selenium chromium chromium-driver chromium-sandbox
+
+# The one place: --version, the man pages, duplex.pc and CHANGELOG.md follow it.
+VERSION = 0.1.0
 
 SERVERS = lighttpd apache nginx caddy haproxy
 SERVER  = lighttpd
@@ -17,6 +21,17 @@ BUILD = build
 PORT  = 8080
 BIND  = 127.0.0.1
 JOBS  = $(shell nproc)
+
+# Where "make install" puts what; DESTDIR before all of it, for packagers.
+PREFIX      = /usr/local
+sbindir     = $(PREFIX)/sbin
+libdir      = $(PREFIX)/lib
+libexecdir  = $(PREFIX)/libexec
+includedir  = $(PREFIX)/include
+datadir     = $(PREFIX)/share
+mandir      = $(datadir)/man
+sysconfdir  = $(PREFIX)/etc
+unitdir     = $(libdir)/systemd/system
 
 ifeq ($(origin CC),default)
 CC = gcc
@@ -45,6 +60,10 @@ all: $(BUILD)/fcgi/duplex $(ENDPOINTS:%=$(BUILD)/ws/%) $(BUILD)/ws/serialize/ech
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# what --version prints
+$(BUILD)/obj/fcgi/main.o $(BUILD)/obj/ws/run.o: CPPFLAGS += -DDUPLEX_VERSION='"$(VERSION)"'
+$(BUILD)/obj/fcgi/main.o $(BUILD)/obj/ws/run.o: Makefile
 
 $(LIB): $(LIBRARY:%=$(BUILD)/obj/ws/%.o)
 	rm -f $@
@@ -96,12 +115,19 @@ check-valgrind: unit ## run the unit tests under valgrind
 	$(PROVE) --exec 'valgrind -q --error-exitcode=9 --leak-check=full --child-silent-after-fork=yes' \
 		$(filter-out %/utf8-iconv,$(UNIT_TESTS))
 
+DIRECTORIES = sbindir libdir libexecdir includedir datadir mandir sysconfdir unitdir
+install: all ## install it under PREFIX=/usr/local, with DESTDIR and the usual variables
+uninstall: ## remove what "make install" has installed
+install uninstall:
+	@BUILD='$(BUILD)' VERSION='$(VERSION)' ENDPOINTS='$(ENDPOINTS)' DESTDIR='$(DESTDIR)' \
+		$(foreach name,$(DIRECTORIES),$(name)='$($(name))') conf/install-files $@
+
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | expand -t 16
 
-.PHONY: all unit deps deps-check run check check-slow check-asan check-valgrind clean help
+.PHONY: all unit deps deps-check run check check-slow check-asan check-valgrind install uninstall clean help
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -4,20 +4,23 @@
 #include "route.h"
 
 #include <err.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdnoreturn.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: duplex [--page=DIRECTORY] [--endpoints=DIRECTORY]\n"
+	"usage: %s [--page=DIRECTORY] [--endpoints=DIRECTORY]\n"
 	"\n"
 	"  --page=DIRECTORY       where index.html and its files are (default: html)\n"
 	"  --endpoints=DIRECTORY  where websocketd's programs are: plain HTTP to one of\n"
 	"                         them is answered 426 (default: none)\n"
 	"  --help                 print this and exit\n"
+	"  --version              print the version and exit\n"
 	"\n"
 	"Standard input is a listening socket from a web server, spawn-fcgi or systemd\n"
 	"(FastCGI), or REQUEST_METHOD and the other CGI variables are set (CGI).\n";
@@ -27,12 +30,21 @@ struct options {
 	const char *endpoints;
 };
 
+/* prints what was asked for, with the program's name in it, and ends */
+static noreturn void print(const char *format)
+{
+	bool failed = printf(format, program_invocation_short_name) < 0 || fflush(stdout) != 0;
+
+	exit(failed ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
 static int parse(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {
 		{"page", required_argument, NULL, 'p'},
 		{"endpoints", required_argument, NULL, 'e'},
 		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},
 		{0},
 	};
 	int c;
@@ -46,8 +58,9 @@ static int parse(int argc, char **argv, struct options *options)
 			options->endpoints = optarg;
 			break;
 		case 'h':
-			exit(fputs(usage, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE
-									     : EXIT_SUCCESS);
+			print(usage);
+		case 'v':
+			print("%s (duplex) " DUPLEX_VERSION "\n");
 		default:
 			return -1;
 		}
@@ -104,7 +117,7 @@ int main(int argc, char **argv)
 	int status;
 
 	if (parse(argc, argv, &options) < 0) {
-		fputs(usage, stderr);
+		fprintf(stderr, usage, program_invocation_short_name);
 		return 2;
 	}
 	bool fastcgi = is_listening(STDIN_FILENO);

@@ -210,16 +210,12 @@ class Site:
         self.processes[name] = process
         return process
 
-    def is_listening(self, port, pid):
-        output = subprocess.run(["ss", "-Hltnp", f"sport = :{port}"], capture_output=True).stdout.decode()
-        return any(f"pid={one}," in output for one in (pid, *stack.descendants(pid)))
-
     def start_on_port(self, name, *what, port=None):
         """Starts a websocketd for this, on a port that nobody else has, and returns the port."""
         while True:
             at = port or random.randrange(20000, 32000)
             process = self.start(name, "websocketd", "--address=127.0.0.1", f"--port={at}", *what)
-            stack.wait_until(lambda: process.poll() is not None or self.is_listening(at, process.pid))
+            stack.wait_until(lambda: process.poll() is not None or stack.is_listening(at, process.pid))
             if process.poll() is None:
                 return at
 
@@ -236,7 +232,7 @@ class Site:
     def start_server(self):
         """Starts the server on the ports of the site: whether it could have them."""
         process = self.start("server", *self.command.format(d=self.directory).split())
-        stack.wait_until(lambda: process.poll() is not None or all(self.is_listening(port, process.pid) for port in (self.http, self.https)))
+        stack.wait_until(lambda: process.poll() is not None or all(stack.is_listening(port, process.pid) for port in (self.http, self.https)))
         return process.poll() is None
 
     def open(self):

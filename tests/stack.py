@@ -69,6 +69,12 @@ def descendants(pid):
     return found
 
 
+def is_listening(port, pid):
+    """Whether this process, or one that it has started, listens on the port."""
+    output = subprocess.run(["ss", "-Hltnp", f"sport = :{port}"], capture_output=True).stdout.decode()
+    return any(f"pid={one}," in output for one in (pid, *descendants(pid)))
+
+
 def name_of(pid):
     with contextlib.suppress(OSError):
         return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
@@ -113,8 +119,11 @@ class Stack:
         self.log_file.truncate(0)
         return False
 
+    def raw_log(self):
+        return pathlib.Path(f"/proc/self/fd/{self.log_file.fileno()}").read_bytes()
+
     def log(self):
-        return pathlib.Path(f"/proc/self/fd/{self.log_file.fileno()}").read_text(errors="backslashreplace")
+        return self.raw_log().decode(errors="backslashreplace")
 
     def unexpected(self, *expected):
         """The lines of the log that are neither ordinary nor expected."""

@@ -1,0 +1,53 @@
+"""The systemd units as "make install" leaves them, and what systemd would do with their sockets."""
+import os
+import pathlib
+import shlex
+import socket
+import subprocess
+
+import stack
+
+
+def install(target, prefix, *variables):
+    """Runs "make install" or "make uninstall" with what the tests have built."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    result = subprocess.run(["make", "-s", "-C", stack.ROOT, "--assume-old=all", target, f"BUILD={stack.BUILD}", f"PREFIX={prefix}", *variables],
+                            capture_output=True, env=environment)
+    return result.returncode, result.stdout.decode(), result.stderr.decode()
+
+
+def read(path):
+    """A unit's settings: each name of a section, with its values in order."""
+    settings = {}
+    section = None
+    for line in pathlib.Path(path).read_text().splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif "=" in line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            settings.setdefault((section, name), []).append(value)
+    return settings
+
+
+def command(path):
+    return shlex.split(read(path)["Service", "ExecStart"][0])
+
+
+class HeldSocket:
+    """A listening socket that outlives the programs it is given to, as that of a .socket unit does."""
+
+    def __init__(self, path, backlog=1024):
+        self.path = pathlib.Path(path)
+        self.path.unlink(missing_ok=True)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen(backlog)
+        if stack.USER:
+            os.chown(path, stack.USER, stack.USER)
+
+    def start(self, arguments, **options):
+        return subprocess.Popen(arguments, stdin=self.listener, user=stack.USER, start_new_session=True, **options)
+
+    def close(self):
+        self.listener.close()
+        self.path.unlink(missing_ok=True)
