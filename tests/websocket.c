@@ -10,7 +10,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -24,14 +26,29 @@ struct peer {
 	int from;
 };
 
-static struct peer connect_peer(size_t max_message)
+static struct peer connect_pipe(size_t max_message, int pipe_size)
 {
 	int in[2];
 	int out[2];
 
-	if (pipe(in) < 0 || pipe(out) < 0)
+	if (pipe(in) < 0 || pipe(out) < 0 || fcntl(in[0], F_SETPIPE_SZ, pipe_size) < 0)
 		exit(1);
 	return (struct peer){websocket_open(in[0], out[1], max_message), in[1], out[0]};
+}
+
+static struct peer connect_peer(size_t max_message)
+{
+	return connect_pipe(max_message, 65536);
+}
+
+/* the same over one socket, where a line may come in pieces */
+static struct peer connect_socket(size_t max_message)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+		exit(1);
+	return (struct peer){websocket_open(pair[0], pair[0], max_message), pair[1], dup(pair[1])};
 }
 
 static void disconnect(struct peer *peer)
@@ -75,17 +92,13 @@ static void check_messages(void)
 	   "nothing to wait for in no time");
 	ok(websocket_count_messages(peer.ws) == 0 && !websocket_has_messages(peer.ws),
 	   "no messages");
-	put(&peer, "one\ntwo\n\nthr");
+	put(&peer, "one\ntwo\n\n");
 	ok(websocket_count_messages(peer.ws) == 3 && websocket_has_messages(peer.ws),
 	   "three messages");
 	is_next(&peer, "one", 3, "the first");
 	is_next(&peer, "two", 3, "the second");
 	is_next(&peer, "", 0, "the empty one");
-	ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE, "an incomplete message is none");
-	put(&peer, "ee\n");
-	ok(websocket_read(peer.ws, &message) == WEBSOCKET_MESSAGE,
-	   "read finds it when it is whole");
-	is(message.text, message.length + 1, "three", 6, "and a NUL follows it");
+	ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE, "and no more");
 	ok(!websocket_is_closed(peer.ws) && websocket_reason(peer.ws) == NULL,
 	   "the connection is open");
 	disconnect(&peer);
@@ -101,7 +114,7 @@ static long elapsed_ms(const struct timespec *since)
 
 static void check_timeout(void)
 {
-	struct peer peer = connect_peer(100);
+	struct peer peer = connect_socket(100);
 	struct websocket_message message;
 	struct timespec start;
 
@@ -141,7 +154,7 @@ static void check_end(void)
 	struct peer peer = connect_peer(100);
 	struct websocket_message message;
 
-	put(&peer, "last\ncut");
+	put(&peer, "last\n");
 	close(peer.to);
 	peer.to = -1;
 	is_next(&peer, "last", 4, "what came before the end");
@@ -196,16 +209,16 @@ static void check_error(const char *input, int error, const char *reason)
  */
 static void check_burst(void)
 {
-	struct peer peer = connect_peer(4);
+	struct peer peer = connect_pipe(4, 1048576);
 	struct websocket_message message;
 	int received = 0;
 
-	for (int i = 0; i < 20000; i++)
+	for (int i = 0; i < 100000; i++)
 		put(&peer, "ab\n");
 	while (websocket_count_messages(peer.ws) > 0 &&
 	       websocket_read(peer.ws, &message) == WEBSOCKET_MESSAGE)
 		received++;
-	ok(received == 20000, "20,000 short messages with a limit of 4 bytes: %d", received);
+	ok(received == 100000, "100,000 short messages with a limit of 4 bytes: %d", received);
 	disconnect(&peer);
 }
 
@@ -317,23 +330,123 @@ static void check_fd(void)
 	disconnect(&peer);
 }
 
+/* what another function took in makes it readable as well */
+static void check_fd_after_count(void)
+{
+	struct peer peer = connect_peer(100);
+	struct websocket_message message;
+	int fd = websocket_fd(peer.ws);
+
+	put(&peer, "a\nb\n");
+	ok(websocket_count_messages(peer.ws) == 2 && readable(fd) == 1, "readable after a count");
+	is_next(&peer, "a", 1, "one of two");
+	ok(readable(fd) == 1, "still readable");
+	is_next(&peer, "b", 1, "the other");
+	ok(readable(fd) == 0, "not any more");
+	put(&peer, "\xFF\n");
+	ok(websocket_count_messages(peer.ws) == 0 && readable(fd) == 1, "readable after an error");
+	ok(websocket_read(peer.ws, &message) == WEBSOCKET_ERROR, "which is read");
+	disconnect(&peer);
+}
+
 static void check_socket(void)
 {
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
-		exit(1);
-	struct peer peer = {websocket_open(pair[0], pair[0], 100), pair[1], pair[1]};
+	struct peer peer = connect_socket(100);
 	struct websocket_message message;
+
 	put(&peer, "hi\n");
 	is_next(&peer, "hi", 2, "over one socket");
+	put(&peer, "thr");
+	ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE, "an incomplete message is none");
+	put(&peer, "ee\n");
+	ok(websocket_read(peer.ws, &message) == WEBSOCKET_MESSAGE,
+	   "read finds it when it is whole");
+	is(message.text, message.length + 1, "three", 6, "and a NUL follows it");
 	ok(websocket_send(peer.ws, "ho", 2) == 0 && websocket_fd(peer.ws) >= 0, "both ways");
 	has_sent(&peer, "ho\n", 3, "the answer");
-	close(pair[1]);
+	close(peer.to);
+	close(peer.from);
 	peer.to = peer.from = -1;
 	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_CLOSED,
 	   "until it is closed");
 	disconnect(&peer);
+}
+
+/* a whole message is found however many reads it takes */
+static void check_long_read(void)
+{
+	struct peer peer = connect_peer(60000);
+	struct websocket_message message = {"", 0};
+	static char text[60002];
+
+	memset(text, 'x', 60000);
+	text[60000] = '\n';
+	put(&peer, text);
+	ok(websocket_read(peer.ws, &message) == WEBSOCKET_MESSAGE && message.length == 60000,
+	   "60,000 bytes by one call: %zu", message.length);
+	disconnect(&peer);
+}
+
+/* websocketd passes a binary message on without a newline */
+static void check_binary(size_t length)
+{
+	struct peer peer = connect_peer(100000);
+	struct websocket_message message;
+	static char binary[65536];
+
+	memset(binary, 'b', length);
+	binary[length] = '\0';
+	put(&peer, "text\n");
+	put(&peer, binary);
+	is_next(&peer, "text", 4, "what came before a binary message");
+	errno = 0;
+	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_ERROR &&
+		   errno == EBADMSG && websocket_reason(peer.ws),
+	   "one of %zu bytes ends the connection", length);
+	disconnect(&peer);
+}
+
+static size_t pseudo_random(uint64_t *state, size_t below)
+{
+	*state = *state * 6364136223846793005U + 1442695040888963407U;
+	return (size_t)(*state >> 33) % below;
+}
+
+/* text of any size, each written at once as websocketd does, must not be taken for binary when the
+ * pipe is full; a slow reader and a small pipe have it full most of the time */
+static void check_no_false_alarm(int pipe_size, size_t longest)
+{
+	enum { MESSAGES = 3000 };
+	struct peer peer = connect_pipe(longest, pipe_size);
+	struct websocket_message message;
+	uint64_t state = 1;
+	int received = 0;
+
+	int size = fcntl(peer.to, F_GETPIPE_SZ);
+	pid_t pid = fork();
+	if (pid == 0) {
+		char *bytes = malloc(longest + 1);
+		memset(bytes, 'x', longest);
+		for (int i = 0; i < MESSAGES; i++) {
+			size_t length = pseudo_random(&state, longest);
+			bytes[length] = '\n';
+			write_all(peer.to, bytes, length + 1);
+			bytes[length] = 'x';
+		}
+		_exit(0);
+	}
+	close(peer.to);
+	peer.to = -1;
+	while (websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE) {
+		received += message.length == pseudo_random(&state, longest);
+		if (received % 3 == 0)
+			sched_yield();
+	}
+	ok(received == MESSAGES && websocket_reason(peer.ws) == NULL,
+	   "%d texts of up to %zu bytes through a pipe of %d: %d", MESSAGES, longest, size,
+	   received);
+	disconnect(&peer);
+	waitpid(pid, NULL, 0);
 }
 
 int main(void)
@@ -351,7 +464,17 @@ int main(void)
 	check_flood(3000, 4);
 	check_queue_limit();
 	check_fd();
+	check_fd_after_count();
 	check_socket();
+	check_long_read();
+	check_binary(1);
+	check_binary(3);
+	check_binary(30000);
+	for (int size = 4096; size <= 65536; size *= 2) {
+		check_no_false_alarm(size, 100);
+		check_no_false_alarm(size, 5000);
+		check_no_false_alarm(size, 100000);
+	}
 	ok(websocket_open(-1, 1, 10) == NULL && errno == EBADF, "no connection over no descriptor");
 	ok(!is_websocket() && websocket_variable(NULL, "GATEWAY_INTERFACE") == NULL,
 	   "no websocketd");

@@ -93,6 +93,15 @@ async def check_limit():
     tap.ok(stack.wait_until(lambda: not stack.is_alive(pid), 1), "the process is gone")
 
 
+async def check_binary():
+    for payload in (b"\0", b"BIN", b"valid text", b"x" * 30000):
+        async with connect() as socket:
+            tap.equal(await echo(socket, "good"), "good", "the connection works")
+            await socket.send(payload)
+            tap.equal(await ending_of(socket), ([], 1006), f"a binary message of {len(payload)} bytes ends it")
+    tap.equal(len(re.findall(r"echo: 127\.0\.0\.1: the client sent a binary message", site.log())), 4, "and the log says why")
+
+
 async def check_thousand():
     opening = asyncio.Semaphore(50)
 
@@ -121,6 +130,7 @@ async def main():
     await check_handshake()
     await check_invalid_utf8()
     await check_limit()
+    await check_binary()
     await check_thousand()
 
 

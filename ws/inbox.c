@@ -120,6 +120,15 @@ enum inbox_state inbox_commit(struct inbox *inbox, size_t size)
 	return inbox->state;
 }
 
+enum inbox_state inbox_pause(struct inbox *inbox)
+{
+	if (inbox->state == INBOX_OPEN && partial(inbox) > 0) {
+		inbox->state = INBOX_BINARY;
+		(*inbox->last)->tail = inbox->line;
+	}
+	return inbox->state;
+}
+
 /* gives back the first block once all that was in it has been taken out */
 static void release(struct inbox *inbox)
 {

@@ -3,8 +3,9 @@
  *
  * websocketd hands over each text message as its bytes and a newline. An inbox
  * takes those bytes in whatever pieces they come, and gives back whole messages,
- * each valid UTF-8 and without a newline, in order. The result does not depend
- * on where the pieces were cut.
+ * each valid UTF-8 and without a newline, in order. The messages do not depend on
+ * where the pieces were cut; of two limits that the same bytes break, it does
+ * which one is told.
  *
  * All lengths are in bytes. The inbox owns its memory, and must not be copied.
  */
@@ -20,11 +21,12 @@ enum inbox_state {
 	INBOX_NOT_UTF8, /* a message is not valid UTF-8 (RFC 6455 8.1) */
 	INBOX_TOO_LONG, /* a message is longer than max_message */
 	INBOX_FULL,     /* what waits to be taken out is more than max_queue */
+	INBOX_BINARY,   /* something came that is no text message */
 };
 
 struct inbox {
 	size_t max_message;
-	size_t max_queue;
+	size_t max_queue; /* of the bytes that wait; their memory may be twice as much */
 	enum inbox_state state;
 	size_t count; /* whole messages that wait */
 
@@ -45,6 +47,10 @@ char *inbox_space(struct inbox *inbox, size_t *size);
 /* takes in the first size bytes of that place; the state after it, where any but INBOX_OPEN is
  * final */
 enum inbox_state inbox_commit(struct inbox *inbox, size_t size);
+
+/* Says that nothing more of the message that is not yet whole is on its way: then it was none. The
+ * state after it. */
+enum inbox_state inbox_pause(struct inbox *inbox);
 
 /* how many bytes wait, of whole messages and of the one that is not yet whole */
 size_t inbox_waiting(const struct inbox *inbox);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,6 +39,15 @@ static size_t max_queue(size_t max_message)
 	return WEBSOCKET_MAX_QUEUE * ((max_message < most ? max_message : most) + 1) + READ_SIZE;
 }
 
+/* Half of what the pipe holds: a full pipe, of at least two pages, always has more in it, whatever
+ * the sizes of what was written to it. 0 if it is no such pipe. */
+static size_t half_of_pipe(int fd)
+{
+	int size = fcntl(fd, F_GETPIPE_SZ);
+
+	return size >= 2 * sysconf(_SC_PAGESIZE) ? (size_t)size / 2 : 0;
+}
+
 struct websocket *websocket_open(int in, int out, size_t max_message)
 {
 	int in_flags = fcntl(in, F_GETFL);
@@ -49,7 +59,8 @@ struct websocket *websocket_open(int in, int out, size_t max_message)
 
 	struct websocket *ws = malloc(sizeof *ws);
 	if (ws) {
-		*ws = (struct websocket){.in = in, .out = out, .signals = -1, .events = -1};
+		*ws = (struct websocket){.in = in, .out = out, .half = half_of_pipe(in)};
+		ws->signals = ws->events = ws->ready = -1;
 		inbox_init(&ws->inbox, max_message, max_queue(max_message));
 	}
 	return ws;
@@ -91,6 +102,9 @@ static void end_if_refused(struct websocket *ws)
 			 ws->inbox.max_message);
 		end_with(ws, EMSGSIZE, reason);
 		break;
+	case INBOX_BINARY:
+		end_with(ws, EBADMSG, "the client sent a binary message");
+		break;
 	case INBOX_FULL:
 		snprintf(reason, sizeof reason,
 			 "the client sent more than %zu bytes ahead of what it read",
@@ -100,23 +114,56 @@ static void end_if_refused(struct websocket *ws)
 	}
 }
 
-/* takes in what one read gives */
-static void take_in(struct websocket *ws)
+/*
+ * websocketd writes a text message and its newline at once, and a binary message without a newline.
+ * Of a write the kernel leaves a part for later only if the pipe is full. So if the pipe is empty,
+ * was not full since it last was, and a line is not whole, that line is a binary message.
+ */
+static void note_empty(struct websocket *ws)
+{
+	if (ws->run < ws->half)
+		inbox_pause(&ws->inbox);
+	ws->run = 0;
+}
+
+/* takes in what one read gives: true if more may be there */
+static bool take_in(struct websocket *ws)
 {
 	size_t size;
 	char *space = inbox_space(&ws->inbox, &size);
 
 	if (space == NULL) {
 		end_after(ws, "malloc for what the client sends");
-		return;
+		return false;
 	}
-	ssize_t n = read(ws->in, space, size < READ_SIZE ? size : READ_SIZE);
-	if (n > 0)
-		inbox_commit(&ws->inbox, (size_t)n);
-	else if (n == 0)
-		ws->left = true;
-	else if (errno != EAGAIN && errno != EINTR)
+	size = size < READ_SIZE ? size : READ_SIZE;
+	ssize_t n = read(ws->in, space, size);
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		end_after(ws, "read from the client");
+	if (n < 0 && errno == EAGAIN)
+		note_empty(ws);
+	if (n <= 0) {
+		ws->left |= n == 0;
+		return false;
+	}
+	inbox_commit(&ws->inbox, (size_t)n);
+	ws->run += (size_t)n;
+	if ((size_t)n < size)
+		note_empty(ws);
+	return (size_t)n == size && ws->inbox.state == INBOX_OPEN;
+}
+
+/* lets the descriptor of websocket_fd be readable if there is something to return */
+static void announce(struct websocket *ws)
+{
+	bool something = ws->inbox.count > 0 || ws->inbox.state != INBOX_OPEN || ws->left ||
+			 ws->ended;
+	eventfd_t value;
+
+	if (ws->ready >= 0 && something)
+		eventfd_write(ws->ready, 1);
+	else if (ws->ready >= 0)
+		eventfd_read(ws->ready, &value);
 }
 
 /*
@@ -128,7 +175,7 @@ static void look(struct websocket *ws, bool sending, int timeout_ms)
 {
 	bool room = sending || inbox_waiting(&ws->inbox) + READ_SIZE <= ws->inbox.max_queue;
 	struct pollfd set[] = {
-		{.fd = room && !ws->left ? ws->in : -1, .events = POLLIN},
+		{.fd = ws->left ? -1 : ws->in, .events = room ? POLLIN : 0},
 		{.fd = ws->out, .events = sending ? POLLOUT : 0},
 		{.fd = ws->signals, .events = POLLIN},
 	};
@@ -138,18 +185,21 @@ static void look(struct websocket *ws, bool sending, int timeout_ms)
 			end_after(ws, "poll");
 		return;
 	}
-	if (set[0].revents)
-		take_in(ws);
-	if (set[1].revents & (POLLERR | POLLHUP | POLLNVAL))
+	while (room && set[0].revents && take_in(ws) && ws->inbox.count == 0)
+		;
+	ws->gone |= (set[0].revents & POLLHUP) != 0;
+	if (set[1].revents & (POLLERR | POLLHUP | POLLNVAL) || set[2].revents)
 		ws->left = true;
-	if (set[2].revents)
-		end_with(ws, 0, "");
+	announce(ws);
 }
 
 /* what there is to return without a look at the descriptors */
 static enum websocket_event next(struct websocket *ws, struct websocket_message *message)
 {
-	if (!ws->ended && inbox_take(&ws->inbox, &message->text, &message->length))
+	bool taken = !ws->ended && inbox_take(&ws->inbox, &message->text, &message->length);
+
+	announce(ws);
+	if (taken)
 		return WEBSOCKET_MESSAGE;
 
 	end_if_refused(ws);
@@ -263,7 +313,7 @@ bool websocket_is_closed(struct websocket *ws)
 {
 	if (!ws->ended)
 		look(ws, false, 0);
-	return ws->ended || ws->left;
+	return ws->ended || ws->left || ws->gone;
 }
 
 const char *websocket_reason(struct websocket *ws)
@@ -271,11 +321,18 @@ const char *websocket_reason(struct websocket *ws)
 	return ws->error ? ws->reason : NULL;
 }
 
+static void close_once(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 static int add(int events, int fd, unsigned int what)
 {
 	struct epoll_event event = {.events = what, .data.fd = fd};
 
-	return epoll_ctl(events, EPOLL_CTL_ADD, fd, &event);
+	return fd < 0 ? -1 : epoll_ctl(events, EPOLL_CTL_ADD, fd, &event);
 }
 
 int websocket_fd(struct websocket *ws)
@@ -283,25 +340,19 @@ int websocket_fd(struct websocket *ws)
 	if (ws->events >= 0)
 		return ws->events;
 
-	int events = epoll_create1(EPOLL_CLOEXEC);
-	if (events < 0)
-		return -1;
-	if (add(events, ws->in, EPOLLIN) < 0 ||
-	    (ws->out != ws->in && add(events, ws->out, 0) < 0) ||
-	    (ws->signals >= 0 && add(events, ws->signals, EPOLLIN) < 0)) {
+	ws->events = epoll_create1(EPOLL_CLOEXEC);
+	ws->ready = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (ws->events < 0 || add(ws->events, ws->ready, EPOLLIN) < 0 ||
+	    add(ws->events, ws->in, EPOLLIN) < 0 ||
+	    (ws->out != ws->in && add(ws->events, ws->out, 0) < 0) ||
+	    (ws->signals >= 0 && add(ws->events, ws->signals, EPOLLIN) < 0)) {
 		int error = errno;
-		close(events);
+		close_once(&ws->events);
+		close_once(&ws->ready);
 		errno = error;
-		return -1;
 	}
-	return ws->events = events;
-}
-
-static void close_once(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
+	announce(ws);
+	return ws->events;
 }
 
 void websocket_close(struct websocket *ws)
@@ -314,6 +365,7 @@ void websocket_close(struct websocket *ws)
 	close_once(&ws->out);
 	close_once(&ws->signals);
 	close_once(&ws->events);
+	close_once(&ws->ready);
 }
 
 void websocket_free(struct websocket *ws)

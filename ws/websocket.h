@@ -52,6 +52,7 @@ enum websocket_event {
 	/* The connection ended for a reason that an operator should know:
 	 * websocket_reason tells it, and errno is set:
 	 *   EILSEQ    the client sent text that is not valid UTF-8
+	 *   EBADMSG   the client sent a binary message
 	 *   EMSGSIZE  the client sent a message over the limit
 	 *   ENOBUFS   the client sent more, while a send waited, than the queue takes
 	 *   ENOMEM    memory is short
@@ -63,8 +64,9 @@ enum websocket_event {
 	/* a message came in */
 	WEBSOCKET_MESSAGE = 1,
 	/* The connection is over: the client left, the server is being stopped
-	 * (SIGTERM, SIGINT), or this program closed it. What the client sent
-	 * before it left is delivered first. Every later call returns the same. */
+	 * (SIGTERM, SIGINT), or this program closed it. What was taken in before
+	 * that is delivered first; websocketd sends SIGINT 100 ms after the client
+	 * left. Every later call returns the same. */
 	WEBSOCKET_CLOSED = 2,
 };
 
@@ -149,18 +151,17 @@ void websocket_close(struct websocket *ws);
 const char *websocket_reason(struct websocket *ws);
 
 /*
- * A descriptor to poll beside others of your own. It is readable when the
- * client sent something or the connection is over. Before every poll, whatever
- * was readable, call websocket_read until it returns anything but
- * WEBSOCKET_MESSAGE: another function may have taken messages in. Do not read
- * from it. It belongs to ws. -1 with errno set if it cannot be made.
+ * A descriptor to poll beside others of your own. It is readable when there may
+ * be something to read, or the connection is over: then call websocket_read.
+ * Do not read from it. It belongs to ws. -1 with errno set if it cannot be made.
  */
 int websocket_fd(struct websocket *ws);
 
 /*
  * The two below serve programs that do without websocket_run, such as tests: a
  * connection over any pair of descriptors, whose bytes are lines as websocketd
- * has them. Both descriptors, which may be the same, belong to ws from then on,
+ * has them: if in is a pipe, a line that is not written at once is taken for a
+ * binary message. Both descriptors, which may be the same, belong to ws from then on,
  * and are set to O_NONBLOCK. SIGPIPE must be ignored, and no signal is caught.
  * max_message is the limit in bytes, at least 1. Returns NULL with errno set if
  * that fails; the descriptors are then still the caller's.
