@@ -51,7 +51,7 @@ HTTP      = http page query route
 LIB        = $(BUILD)/libwebsocket.a
 HTTP_OBJS  = $(HTTP:%=$(BUILD)/obj/fcgi/%.o)
 UNIT_TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*.c))
-TESTS      = $(UNIT_TESTS) $(wildcard tests/*.t)
+TESTS      = $(UNIT_TESTS) $(BUILD)/faults/api $(wildcard tests/*.t)
 SELECTED   = $(if $(T),$(filter %/$(T) %/$(T).t,$(TESTS)),$(TESTS))
 PROVE      = prove -j$(JOBS)
 
@@ -86,7 +86,23 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HTTP_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-unit: $(UNIT_TESTS)
+# The programs with calls that fail when a test says so, and libfcgi's own calls among them. What libfcgi allocates it
+# does not check, so that only what we allocate fails.
+WRAPPED = accept clock_gettime epoll_create1 epoll_ctl eventfd fcntl fstat getsockopt malloc open poll ppoll read realloc \
+          sigaction signalfd sigprocmask stat write writev
+FAULTS  = $(ALL_CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%)
+FAULTY  = $(addprefix $(BUILD)/faults/,api echo duplex duplex-and-libfcgi)
+$(FAULTY): $(BUILD)/obj/tests/faults/faults.o
+$(BUILD)/faults/api: $(BUILD)/obj/tests/faults/api.o $(LIB)
+$(BUILD)/faults/echo: $(BUILD)/obj/ws/echo.o $(LIB)
+$(BUILD)/faults/duplex $(BUILD)/faults/duplex-and-libfcgi: $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/fcgi/fastcgi.o $(HTTP_OBJS)
+$(BUILD)/faults/duplex: FCGI = -lfcgi
+$(BUILD)/faults/duplex-and-libfcgi: FCGI = -l:libfcgi.a
+$(FAULTY):
+	@mkdir -p $(@D)
+	$(CC) $(FAULTS) -o $@ $^ $(FCGI) $(LDLIBS)
+
+unit: $(UNIT_TESTS) $(FAULTY)
 
 deps: ## install what running needs, with SERVER= for another server than lighttpd
 	@conf/install-packages $(DEPS_RUN)

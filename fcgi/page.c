@@ -76,6 +76,10 @@ static int load(struct page_copy *copy, int fd)
 
 	if (fstat(fd, &status) < 0)
 		return -1;
+	if (!S_ISREG(status.st_mode)) {
+		errno = EINVAL;
+		return -1;
+	}
 	char *body = malloc((size_t)status.st_size + 1);
 	if (body == NULL)
 		return -1;

@@ -1,9 +1,7 @@
 #!/usr/bin/python3
 """The FastCGI program without a web server: from the shell as CGI, over cgi-fcgi and spawn-fcgi, and how it ends."""
-import itertools
 import os
 import pathlib
-import re
 import signal
 import socket
 import struct
@@ -11,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 
+import fcgi
 import stack
 import tap
 
@@ -18,11 +17,10 @@ DUPLEX = stack.BUILD / "fcgi/duplex"
 stack.need("cgi-fcgi", "spawn-fcgi")
 directory = tempfile.TemporaryDirectory()
 sockets = pathlib.Path(directory.name)
-INHERITED = {name: os.environ[name] for name in os.environ if name == "PATH" or name.endswith("SAN_OPTIONS")}
 
 
 def run(*arguments, stdin=subprocess.DEVNULL, **variables):
-    return subprocess.run([DUPLEX, *arguments], stdin=stdin, cwd=stack.ROOT, env={**INHERITED, **variables},
+    return subprocess.run([DUPLEX, *arguments], stdin=stdin, cwd=stack.ROOT, env={**fcgi.INHERITED, **variables},
                           capture_output=True, timeout=30)
 
 
@@ -39,7 +37,7 @@ def check_cgi():
     tap.equal(body(run(REQUEST_METHOD="GET", SCRIPT_NAME="/echo").stdout), page, "the page, without QUERY_STRING")
     with open("/dev/full", "wb") as full:
         result = subprocess.run([DUPLEX], stdin=subprocess.DEVNULL, cwd=stack.ROOT, stdout=full, stderr=subprocess.PIPE,
-                                env={**INHERITED, "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/echo"})
+                                env={**fcgi.INHERITED, "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/echo"})
     tap.ok(result.returncode == 1 and b"standard output: No space left" in result.stderr, "a full disk is a failure")
 
 
@@ -63,6 +61,12 @@ def check_usage():
                "that names it")
     result = run("--endpoints=Makefile", REQUEST_METHOD="GET")
     tap.ok(result.returncode == 1 and b"Makefile: is no directory" in result.stderr, "--endpoints: no directory")
+    for name in ("a directory", "a FIFO"):
+        page = sockets / name
+        page.mkdir()
+        (page / "index.html").mkdir() if name == "a directory" else os.mkfifo(page / "index.html")
+        result = run(f"--page={page}", REQUEST_METHOD="GET", SCRIPT_NAME="/echo")
+        tap.ok(result.returncode == 1 and b"index.html: Invalid argument" in result.stderr, f"{name} is no file of the page")
 
 
 def fastcgi(path, **variables):
@@ -75,7 +79,7 @@ def check_spawn_fcgi():
     path = sockets / "spawn"
     pid_file = sockets / "pid"
     subprocess.run(["spawn-fcgi", "-s", path, "-P", pid_file, "-d", stack.ROOT, "--", DUPLEX], check=True,
-                   env={**INHERITED, "PATH": os.environ["PATH"]}, stdout=subprocess.DEVNULL)
+                   env={**fcgi.INHERITED, "PATH": os.environ["PATH"]}, stdout=subprocess.DEVNULL)
     pid = int(pid_file.read_text())
     tap.equal(body(fastcgi(path, QUERY_STRING="message=over+FastCGI")), b"over FastCGI", "under spawn-fcgi")
     letters = "x" * 65528
@@ -87,83 +91,20 @@ def check_spawn_fcgi():
     tap.ok(stack.wait_until(lambda: not stack.is_alive(pid)), "SIGTERM ends it")
 
 
-def catches_sigterm(pid):
-    caught = re.search(r"^SigCgt:\s+(\w+)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
-    return bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
-
-
-class Workers:
-    """The program, once or more, on a listening socket of ours."""
-    numbers = itertools.count()
-
-    def __init__(self, count=1):
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.path = str(sockets / f"workers{next(self.numbers)}")
-        self.listener.bind(self.path)
-        self.listener.listen(256)
-        self.processes = []
-        for _ in range(count):
-            self.start()
-
-    def start(self):
-        process = subprocess.Popen([DUPLEX, f"--page={stack.ROOT}/html"], stdin=self.listener, env=INHERITED,
-                                   stderr=subprocess.PIPE)
-        stack.wait_until(lambda: catches_sigterm(process.pid))
-        self.processes.append(process)
-
-    def connect(self):
-        client = socket.socket(socket.AF_UNIX)
-        client.settimeout(30)
-        client.connect(self.path)
-        return client
-
-    def stop_first(self, sig=signal.SIGTERM):
-        """Ends the oldest worker: its exit status and what it had to say."""
-        with self.processes.pop(0) as process:
-            process.send_signal(sig)
-            return process.wait(30), process.stderr.read()
-
-    def stop(self):
-        endings = [self.stop_first() for _ in list(self.processes)]
-        self.listener.close()
-        return endings
-
-
-def record(kind, content=b""):
-    return struct.pack("!BBHHBB", 1, kind, 1, len(content), 0, 0) + content
-
-
-def pair(name, value):
-    return struct.pack("!II", len(name) | 1 << 31, len(value) | 1 << 31) + name + value
-
-
-BEGIN = record(1, struct.pack("!HB5x", 1, 0))
-PARAMS = record(4, pair(b"REQUEST_METHOD", b"GET") + pair(b"SCRIPT_NAME", b"/echo") + pair(b"QUERY_STRING", b"message=whole"))
-REQUEST = BEGIN + PARAMS + record(4) + record(5)
-
-
-def read_all(client):
-    answer = b""
-    while part := client.recv(65536):
-        answer += part
-    client.close()
-    return answer
-
-
 def check_sigterm():
-    workers = Workers()
+    workers = fcgi.Workers()
     client = workers.connect()
-    client.sendall(REQUEST[:40])
+    client.sendall(fcgi.REQUEST[:40])
     process = workers.processes[0]
     tap.ok(stack.wait_until(lambda: len(os.listdir(f"/proc/{process.pid}/fd")) > 3), "a worker has half a request in hand")
     process.terminate()
     other = workers.connect()
-    other.sendall(REQUEST)
-    client.sendall(REQUEST[40:])
-    tap.ok(b"\r\n\r\nwhole" in read_all(client), "SIGTERM: that request is answered")
+    other.sendall(fcgi.REQUEST)
+    client.sendall(fcgi.REQUEST[40:])
+    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(client), "SIGTERM: that request is answered")
     tap.equal(workers.stop_first(), (0, b""), "then the worker exits 0")
     workers.start()
-    tap.ok(b"\r\n\r\nwhole" in read_all(other), "the request that waited is answered by the next worker")
+    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(other), "the request that waited is answered by the next worker")
     tap.equal(workers.stop_first(), (0, b""), "which exits 0 when idle")
     for sig in (signal.SIGINT, signal.SIGUSR1):
         workers.start()
@@ -172,14 +113,14 @@ def check_sigterm():
 
 def check_sigterm_under_load():
     """TERM at any moment: each request is answered or still in the backlog, none is lost."""
-    workers = Workers(2)
+    workers = fcgi.Workers(2)
     answers = []
 
     def ask():
         for _ in range(100):
             client = workers.connect()
-            client.sendall(REQUEST)
-            answers.append(b"\r\n\r\nwhole" in read_all(client))
+            client.sendall(fcgi.REQUEST)
+            answers.append(b"\r\n\r\nwhole" in fcgi.read_all(client))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -197,25 +138,25 @@ def check_sigterm_under_load():
 
 def check_kept_connection():
     """A server that asks to keep the connection must not have the worker to itself."""
-    workers = Workers()
+    workers = fcgi.Workers()
     client = workers.connect()
-    client.sendall(record(1, struct.pack("!HB5x", 1, 1)) + PARAMS + record(4) + record(5))
-    tap.ok(b"\r\n\r\nwhole" in read_all(client), "FCGI_KEEP_CONN: answered, and the connection is closed")
+    client.sendall(fcgi.record(1, struct.pack("!HB5x", 1, 1)) + fcgi.PARAMS + fcgi.record(4) + fcgi.record(5))
+    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(client), "FCGI_KEEP_CONN: answered, and the connection is closed")
     other = workers.connect()
-    other.sendall(REQUEST)
-    tap.ok(b"\r\n\r\nwhole" in read_all(other), "another connection is served")
+    other.sendall(fcgi.REQUEST)
+    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(other), "another connection is served")
     tap.equal(workers.stop(), [(0, b"")], "and the worker ends")
 
 
 def check_broken_clients():
-    workers = Workers()
-    for bad in (b"", b"\0", b"GET / HTTP/1.1\r\n\r\n", REQUEST[:8], REQUEST[:40], BEGIN + record(4, b"\xff" * 7), REQUEST):
+    workers = fcgi.Workers()
+    for bad in (b"", b"\0", b"GET / HTTP/1.1\r\n\r\n", fcgi.REQUEST[:8], fcgi.REQUEST[:40], fcgi.BEGIN + fcgi.record(4, b"\xff" * 7), fcgi.REQUEST):
         client = workers.connect()
         client.sendall(bad)
         client.close()
     client = workers.connect()
-    client.sendall(REQUEST)
-    tap.ok(b"\r\n\r\nwhole" in read_all(client), "clients that break off end no worker")
+    client.sendall(fcgi.REQUEST)
+    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(client), "clients that break off end no worker")
     tap.equal(workers.stop(), [(0, b"")], "it exits 0 with nothing to say")
 
 

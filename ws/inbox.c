@@ -120,9 +120,14 @@ enum inbox_state inbox_commit(struct inbox *inbox, size_t size)
 	return inbox->state;
 }
 
+bool inbox_is_partial(const struct inbox *inbox)
+{
+	return partial(inbox) > 0;
+}
+
 enum inbox_state inbox_pause(struct inbox *inbox)
 {
-	if (inbox->state == INBOX_OPEN && partial(inbox) > 0) {
+	if (inbox->state == INBOX_OPEN && inbox_is_partial(inbox)) {
 		inbox->state = INBOX_BINARY;
 		(*inbox->last)->tail = inbox->line;
 	}

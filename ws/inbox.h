@@ -48,6 +48,9 @@ char *inbox_space(struct inbox *inbox, size_t *size);
  * final */
 enum inbox_state inbox_commit(struct inbox *inbox, size_t size);
 
+/* true if a message is begun and not yet whole */
+bool inbox_is_partial(const struct inbox *inbox);
+
 /* Says that nothing more of the message that is not yet whole is on its way: then it was none. The
  * state after it. */
 enum inbox_state inbox_pause(struct inbox *inbox);

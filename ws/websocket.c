@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -121,8 +122,13 @@ static void end_if_refused(struct websocket *ws)
  */
 static void note_empty(struct websocket *ws)
 {
-	if (ws->run < ws->half)
+	int more = 0;
+
+	if (ws->run < ws->half && inbox_is_partial(&ws->inbox)) {
+		if (ioctl(ws->in, FIONREAD, &more) < 0 || more > 0)
+			return;
 		inbox_pause(&ws->inbox);
+	}
 	ws->run = 0;
 }
 

@@ -1,0 +1,181 @@
+#!/usr/bin/python3
+"""
+What the system can refuse, refused: each system call and each allocation of the endpoint and of the FastCGI program
+fails once, at its first time, at its second, and so on until there is no such time (tests/faults/faults.c). Nothing is
+lost or doubled before that, the exit is clean, and a line says why.
+"""
+import contextlib
+import errno
+import pathlib
+import re
+import subprocess
+import tempfile
+import threading
+
+import fcgi
+import stack
+import tap
+
+MOST = 60  # times that a call is made to fail, where a program would make it for ever
+MESSAGES = [b"hello", b"", "\u00e9\U0001F600".encode(), b"x" * 100000, b"y" * 70000, *(b"%d" % number for number in range(50)), b"z" * 30000]
+ECHOED = b"".join(message + b"\n" for message in MESSAGES)
+PARTIAL = 0  # not an error, but less than was asked for
+
+# the call, the error, and what becomes of it: "goes on" as if nothing had been, "leaves" in silence as when the client is
+# gone, or "fails" with a line in the log
+ECHO = [
+    ("read", errno.EINTR, "goes on"), ("read", errno.EAGAIN, "goes on"), ("read", PARTIAL, "goes on"), ("read", errno.EIO, "fails"),
+    ("read", errno.ECONNRESET, "leaves"), ("read", errno.ENOMEM, "fails"),
+    ("writev", errno.EINTR, "goes on"), ("writev", errno.EAGAIN, "goes on"), ("writev", PARTIAL, "goes on"), ("writev", errno.EPIPE, "leaves"),
+    ("writev", errno.EIO, "fails"), ("writev", errno.ENOSPC, "fails"),
+    ("poll", errno.EINTR, "goes on"), ("poll", errno.ENOMEM, "fails"),
+    ("malloc", errno.ENOMEM, "fails"), ("realloc", errno.ENOMEM, "fails"),
+    ("sigprocmask", errno.EINVAL, "fails"), ("signalfd", errno.EMFILE, "fails"),
+]
+FASTCGI = [
+    ("getsockopt", errno.ENOTSOCK, "fails"), ("sigprocmask", errno.EINVAL, "fails"), ("sigaction", errno.EINVAL, "fails"), ("fcntl", errno.EBADF, "fails"),
+    ("stat", errno.EIO, "fails or goes on"), ("open", errno.EMFILE, "fails or goes on"), ("open", errno.EACCES, "fails or goes on"),
+    ("fstat", errno.EIO, "fails or goes on"), ("malloc", errno.ENOMEM, "fails or goes on"), ("read", errno.EIO, "fails or goes on"),
+    ("read", errno.EINTR, "goes on"), ("read", PARTIAL, "goes on"),
+    ("ppoll", errno.EINTR, "goes on"), ("ppoll", errno.ENOMEM, "goes on"),
+]
+LIBFCGI = [
+    ("accept", errno.EINTR, "goes on"), ("accept", errno.EAGAIN, "goes on"), ("accept", errno.ECONNABORTED, "goes on"),
+    ("accept", errno.EMFILE, "goes on"), ("accept", errno.ENFILE, "goes on"), ("accept", errno.ENOMEM, "goes on"), ("accept", errno.ENOBUFS, "goes on"),
+    ("accept", errno.EINVAL, "fails"),
+    ("read", PARTIAL, "goes on"), ("read", errno.ECONNRESET, "loses one"), ("write", PARTIAL, "goes on"), ("write", errno.EPIPE, "loses one"),
+]
+ORDINARY = re.compile(rb"^duplex\S*: (\S+: serving the last copy: .+|accept: out of descriptors or memory, trying again)\n$")
+
+
+def fault(name, number, error):
+    return {"FAULT": f"{name} {number} {error}", "FAULT_HIT": str(hit)}
+
+
+def was_hit():
+    found = hit.exists()
+    hit.unlink(missing_ok=True)
+    return found
+
+
+def describe(name, number, error):
+    return f"{name} {number}: {errno.errorcode.get(error, 'a part')}"
+
+
+def write_messages(pipe):
+    """As websocketd does it: one write a message."""
+    with contextlib.suppress(BrokenPipeError):
+        for message in MESSAGES:
+            pipe.write(message + b"\n")
+
+
+def run_echo(environment):
+    """The endpoint's output, its exit status, and what it had to say. Nothing is read before all is written."""
+    with subprocess.Popen([stack.BUILD / "faults/echo"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+                          env={**fcgi.INHERITED, "GATEWAY_INTERFACE": "websocketd-CGI/0.1", "REMOTE_ADDR": "192.0.2.1", **environment}) as process:
+        writer = threading.Thread(target=write_messages, args=(process.stdin,))
+        writer.start()
+        writer.join()
+        output = b""
+        while len(output) < len(ECHOED) and (part := process.stdout.read(65536)):
+            output += part
+        process.stdin.close()
+        return output + process.stdout.read(), process.wait(), process.stderr.read()
+
+
+def judge_echo(outcome, output, status, said):
+    """What is wrong with this, or None."""
+    if not ECHOED.startswith(output):
+        return "something is lost or doubled"
+    if outcome == "goes on" and (output, status, said) != (ECHOED, 0, b""):
+        return f"{len(output)} of {len(ECHOED)} bytes, status {status}, {said}"
+    if outcome == "leaves" and (status, said) != (0, b""):
+        return f"status {status}, {said}"
+    if outcome == "fails" and (status != 1 or not re.fullmatch(rb"echo: [^\n]+\n", said)):
+        return f"status {status}, {said}"
+    return None
+
+
+def check_echo():
+    tap.equal(judge_echo("goes on", *run_echo({})), None, "without a fault all comes back")
+    for name, error, outcome in ECHO:
+        wrong = []
+        times = 0
+        for number in range(1, MOST + 1):
+            result = judge_echo(outcome, *run_echo(fault(name, number, error)))
+            if not was_hit():
+                break
+            times = number
+            wrong += [f"{describe(name, number, error)}: {result}"] if result else []
+        tap.equal((wrong, times > 0), ([], True), f"echo: {describe(name, f'1 to {times}', error)}: it {outcome}")
+
+
+def ask(workers, path, query=b""):
+    """The body of an answer; None if there is none, because the worker ended or broke off."""
+    with workers.connect() as client:
+        client.sendall(fcgi.BEGIN + fcgi.params(path, query) + fcgi.record(4) + fcgi.record(5))
+        client.settimeout(0.05)
+        answer = b""
+        while True:
+            try:
+                part = client.recv(65536)
+            except TimeoutError:
+                if workers.processes[0].poll() is not None:
+                    return None
+                continue
+            except ConnectionResetError:
+                return None
+            if not part:
+                return fcgi.body(answer) if answer else None
+            answer += part
+
+
+def run_fastcgi(program, page, environment):
+    """The answers to some requests, with a file of the page changed between them; the exit status; what it had to say."""
+    workers = fcgi.Workers(program=stack.BUILD / f"faults/{program}", page=page, **environment)
+    answers = []
+    for path, query in ((b"/echo", b"message=one"), (b"/echo/echo.css", b""), (b"/echo/echo.css", b""), (b"/nothing", b""), (b"/echo", b"message=two")):
+        answers.append(ask(workers, path, query))
+        style = page / "echo.css"
+        style.write_bytes(style.read_bytes())
+    return answers, *workers.stop()[0]
+
+
+def judge_fastcgi(outcome, wanted, answers, status, said):
+    lines = said.splitlines(keepends=True)
+    lost = sum(answer is None for answer in answers)
+    wrong = [answer for answer, right in zip(answers, wanted) if answer not in (None, right)]
+    failed = status in (1, 2) and len(lines) == 1 and answers == [*wanted[:len(answers) - lost], *[None] * lost]
+    lost_one = status == 0 and lost == 1 and not lines
+    went_on = status == 0 and lost == 0 and all(ORDINARY.match(line) for line in lines)
+    if wrong:
+        return f"a wrong answer: {wrong}"
+    right = {"fails": failed, "goes on": went_on, "fails or goes on": failed or went_on, "loses one": failed or went_on or lost_one}
+    return None if right[outcome] else f"{lost} lost, status {status}, {said}"
+
+
+def check_fastcgi(program, table, page):
+    wanted, status, said = run_fastcgi(program, page, {})
+    tap.equal((wanted[0], wanted[4], status, said), (b"one", b"two", 0, b""), f"{program}: without a fault all is answered")
+    for name, error, outcome in table:
+        wrong = []
+        times = 0
+        for number in range(1, MOST + 1):
+            result = judge_fastcgi(outcome, wanted, *run_fastcgi(program, page, fault(name, number, error)))
+            if not was_hit():
+                break
+            times = number
+            wrong += [f"{describe(name, number, error)}: {result}"] if result else []
+        tap.equal((wrong, times > 0), ([], True), f"{program}: {describe(name, f'1 to {times}', error)}: it {outcome}")
+
+
+with tempfile.TemporaryDirectory() as directory:
+    hit = pathlib.Path(directory) / "hit"
+    page = pathlib.Path(directory) / "html"
+    page.mkdir()
+    for file in (stack.ROOT / "html").iterdir():
+        (page / file.name).write_bytes(file.read_bytes())
+    check_echo()
+    check_fastcgi("duplex", FASTCGI, page)
+    check_fastcgi("duplex-and-libfcgi", LIBFCGI, page)
+tap.done()

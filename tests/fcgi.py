@@ -1,0 +1,95 @@
+"""FastCGI spoken by hand: a request, and the program as workers on a listening socket of the test's own."""
+import itertools
+import os
+import pathlib
+import re
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+
+import stack
+
+INHERITED = {name: os.environ[name] for name in os.environ if name == "PATH" or name.endswith("SAN_OPTIONS")}
+directory = tempfile.TemporaryDirectory()
+
+
+def catches_sigterm(pid):
+    caught = re.search(r"^SigCgt:\s+(\w+)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
+    return bool(caught and int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+class Workers:
+    """The program, once or more, on a listening socket of ours."""
+    numbers = itertools.count()
+
+    def __init__(self, count=1, program=stack.BUILD / "fcgi/duplex", page=stack.ROOT / "html", **environment):
+        self.command = [program, f"--page={page}"]
+        self.environment = {**INHERITED, **environment}
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.path = f"{directory.name}/workers{next(self.numbers)}"
+        self.listener.bind(self.path)
+        self.listener.listen(256)
+        self.processes = []
+        for _ in range(count):
+            self.start()
+
+    def start(self):
+        process = subprocess.Popen(self.command, stdin=self.listener, env=self.environment, stderr=subprocess.PIPE)
+        stack.wait_until(lambda: process.poll() is not None or catches_sigterm(process.pid))
+        self.processes.append(process)
+
+    def connect(self):
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(30)
+        client.connect(self.path)
+        return client
+
+    def stop_first(self, sig=signal.SIGTERM):
+        """Ends the oldest worker: its exit status and what it had to say."""
+        with self.processes.pop(0) as process:
+            process.send_signal(sig)
+            return process.wait(30), process.stderr.read()
+
+    def stop(self):
+        endings = [self.stop_first() for _ in list(self.processes)]
+        self.listener.close()
+        return endings
+
+
+def record(kind, content=b""):
+    return struct.pack("!BBHHBB", 1, kind, 1, len(content), 0, 0) + content
+
+
+def pair(name, value):
+    return struct.pack("!II", len(name) | 1 << 31, len(value) | 1 << 31) + name + value
+
+
+BEGIN = record(1, struct.pack("!HB5x", 1, 0))
+
+
+def params(path, query=b""):
+    return record(4, pair(b"REQUEST_METHOD", b"GET") + pair(b"SCRIPT_NAME", path) + pair(b"QUERY_STRING", query))
+
+
+PARAMS = params(b"/echo", b"message=whole")
+REQUEST = BEGIN + PARAMS + record(4) + record(5)
+
+
+def body(answer):
+    """The body in the records of an answer."""
+    output = b""
+    while len(answer) >= 8:
+        _, kind, _, length, padding, _ = struct.unpack("!BBHHBB", answer[:8])
+        output += answer[8:8 + length] if kind == 6 else b""
+        answer = answer[8 + length + padding:]
+    return output.partition(b"\r\n\r\n")[2]
+
+
+def read_all(client):
+    answer = b""
+    while part := client.recv(65536):
+        answer += part
+    client.close()
+    return answer
