@@ -100,7 +100,8 @@ static int cgi_serve(struct site *site)
 
 	http_request(environ, &request);
 	route(site, &request, &response);
-	fwrite(head, 1, http_head(&response, head), stdout);
+	size_t length = http_head(&response, head);
+	fwrite(head, 1, length, stdout);
 	if (http_has_body(&request, &response))
 		fwrite(response.body, 1, response.length, stdout);
 	if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -77,7 +77,7 @@ static int load(struct page_copy *copy, int fd)
 	if (fstat(fd, &status) < 0)
 		return -1;
 	if (!S_ISREG(status.st_mode)) {
-		errno = EINVAL;
+		errno = S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
 		return -1;
 	}
 	char *body = malloc((size_t)status.st_size + 1);

@@ -233,7 +233,8 @@ static void check_etag(struct site *site)
 
 	rename("page/index.html", "page/away");
 	int stderr_fd = dup(STDERR_FILENO);
-	freopen("warnings", "w", stderr);
+	if (freopen("warnings", "w", stderr) == NULL)
+		exit(1);
 	ok(strstr(status_with(site, NULL, out), "<p>edited index\n") != NULL,
 	   "a page that is gone is served from its last copy");
 	status_with(site, NULL, out);

@@ -14,7 +14,7 @@ import tap
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
-SANITIZED = BUILD.name == "asan"  # where memory figures mean nothing
+SANITIZED = BUILD.name in ("asan", "valgrind")  # where figures of memory and time mean nothing
 
 USER = 65534 if os.geteuid() == 0 else None  # an ordinary user to run as
 
@@ -77,7 +77,11 @@ def is_listening(port, pid):
 
 def name_of(pid):
     with contextlib.suppress(OSError):
-        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+        name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+        if not name.startswith("memcheck"):
+            return name
+        arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")  # of valgrind, with the program's name among them
+        return next((pathlib.Path(argument).name for argument in arguments if argument.startswith(str(BUILD.parent))), name)
     return ""
 
 

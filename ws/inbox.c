@@ -33,35 +33,38 @@ size_t inbox_waiting(const struct inbox *inbox)
 	return inbox->whole + partial(inbox);
 }
 
-/* enlarges the last block, which holds nothing but the message that is not yet whole */
-static bool grow(struct inbox *inbox, size_t size)
+/* enlarges the last block, which holds nothing but the message that is not yet whole; NULL if
+ * memory is short */
+static struct inbox_block *grow(struct inbox *inbox, size_t size)
 {
 	struct inbox_block *block = realloc(*inbox->last, sizeof *block + size);
 
-	if (block == NULL)
-		return false;
-	block->size = size;
-	*inbox->last = block;
-	return true;
+	if (block) {
+		block->size = size;
+		*inbox->last = block;
+	}
+	return block;
 }
 
-/* adds a block, and moves the message that is not yet whole there */
-static bool append(struct inbox *inbox, size_t size)
+/* adds a block, and moves the message that is not yet whole there; NULL if memory is short */
+static struct inbox_block *append(struct inbox *inbox, size_t size)
 {
 	struct inbox_block *last = *inbox->last;
 	struct inbox_block *block = malloc(sizeof *block + size);
 
 	if (block == NULL)
-		return false;
+		return NULL;
 	*block = (struct inbox_block){.size = size, .tail = partial(inbox)};
 	if (last) {
 		memcpy(block->bytes, last->bytes + inbox->line, block->tail);
 		last->tail = inbox->line;
+		last->next = block;
 		inbox->last = &last->next;
+	} else {
+		inbox->first = block;
 	}
-	*inbox->last = block;
 	inbox->line = 0;
-	return true;
+	return block;
 }
 
 /* a large block is for one large message: what follows it would be copied away half-way, and its
@@ -78,9 +81,9 @@ char *inbox_space(struct inbox *inbox, size_t *size)
 
 	if (last == NULL || is_used_up(inbox, last)) {
 		size_t wanted = partial(inbox) * 2 > BLOCK_SIZE ? partial(inbox) * 2 : BLOCK_SIZE;
-		if (!(last && inbox->line == 0 ? grow(inbox, wanted) : append(inbox, wanted)))
+		last = last && inbox->line == 0 ? grow(inbox, wanted) : append(inbox, wanted);
+		if (last == NULL)
 			return NULL;
-		last = *inbox->last;
 	}
 	*size = last->size - last->tail;
 	return last->bytes + last->tail;
