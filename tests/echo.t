@@ -29,6 +29,14 @@ def check_start():
     tap.equal((result.returncode, result.stdout, result.stderr), (0, b"a\n\nabc\r\r\n", b""), "messages come back")
 
 
+    by_hand = {name: GATEWAY[name] for name in GATEWAY if name.endswith("SAN_OPTIONS")}
+    result = subprocess.run([ECHO, "--version"], env=by_hand, capture_output=True)
+    tap.ok(result.returncode == 0 and result.stdout.startswith(b"echo (duplex) ") and not result.stderr, "--version by hand")
+    tap.equal(subprocess.run([ECHO, "--nonsense"], env=by_hand, capture_output=True).returncode, 2, "and nothing else")
+    with open("/dev/full", "wb") as full:
+        tap.equal(subprocess.run([ECHO, "--version"], env=by_hand, stdout=full).returncode, 1, "which fails if it cannot be written")
+
+
 def check_errors():
     result = run(b"12345\n123456\n7\n", WEBSOCKET_MAX_MESSAGE="5")
     tap.equal((result.returncode, result.stdout), (1, b"12345\n"), "a message over the limit ends it")
@@ -36,9 +44,13 @@ def check_errors():
     result = run(b"good\n\xff\nbad\n")
     tap.equal((result.returncode, result.stdout), (1, b"good\n"), "invalid UTF-8 ends it")
     for forwarded, name in (("10.1.2.3", b"10.1.2.3"), ("6.6.6.6, 10.1.2.3", b"10.1.2.3"), ("2001:db8::1", b"2001:db8::1"),
-                            ("10.1.2.3, \x1b[31mred", b"unknown client"), ("evil\necho: forged", b"unknown client")):
+                            ("10.1.2.3, \x1b[31mred", b"unknown client"), ("evil\necho: forged", b"unknown client"), ("1" * 65, b"unknown client")):
         result = run(b"\xff\n", HTTP_X_FORWARDED_FOR=forwarded)
         tap.equal(result.stderr, b"echo: " + name + b": the client sent text that is not valid UTF-8\n", f"the log names {name.decode()}")
+
+
+    result = subprocess.run([ECHO], input=b"\xff\n", env={name: GATEWAY[name] for name in GATEWAY if name != "REMOTE_ADDR"}, capture_output=True)
+    tap.ok(result.stderr.startswith(b"echo: unknown client: "), "without an address there is none")
 
 
 def start():

@@ -45,6 +45,11 @@ def check_cgi():
 def check_usage():
     result = run("--help")
     tap.ok(result.returncode == 0 and result.stdout.startswith(b"usage: duplex ") and not result.stderr, "--help")
+    result = run("--version")
+    tap.ok(result.returncode == 0 and result.stdout.startswith(b"duplex (duplex) ") and not result.stderr, "--version")
+    page = sockets / ("long/" * 900)
+    result = run(f"--page={page}", REQUEST_METHOD="GET")
+    tap.ok(result.returncode == 1 and b"File name too long" in result.stderr, "a path that is too long")
     result = run()
     tap.equal(result.returncode, 2, "neither a listening socket nor CGI: usage")
     tap.ok(b"no listening socket" in result.stderr and result.stderr.count(b"\n") == 1, "in one line")
