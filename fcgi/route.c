@@ -10,10 +10,11 @@
 #include <unistd.h>
 
 #define PAGE_PREFIX "/echo/"
+#define INDEX "index.html"
 
 static void index_page(struct site *site, struct request *request, struct response *response)
 {
-	page_respond(&site->page, "index.html", request, response);
+	page_respond(&site->page, INDEX, request, response);
 }
 
 /* ?message= comes back byte for byte; without it, the page */
@@ -61,12 +62,21 @@ static bool is_under_page(const char *path)
 	return strncmp(path, PAGE_PREFIX, strlen(PAGE_PREFIX)) == 0;
 }
 
+/* the index is served at an endpoint alone: its script talks to the URL that it came from */
+static bool is_page_file(const char *path)
+{
+	if (!is_under_page(path))
+		return false;
+	const char *name = path + strlen(PAGE_PREFIX);
+	return strcmp(name, INDEX) != 0 && page_has(name);
+}
+
 static view_function *find_view(const char *path)
 {
 	for (size_t i = 0; i < sizeof views / sizeof *views; i++)
 		if (strcmp(views[i].path, path) == 0)
 			return views[i].view;
-	return is_under_page(path) && page_has(path + strlen(PAGE_PREFIX)) ? page_file : NULL;
+	return is_page_file(path) ? page_file : NULL;
 }
 
 /* a path that could lead out of the directory, or to a hidden file, is no endpoint's */

@@ -79,6 +79,7 @@ def check_refused():
         ("/echo?message=abc%C3", 400, b"message is not valid UTF-8 at byte 3\n"),
         ("/nothing", 404, b"Not Found\n"),
         ("/echo/nothing", 404, b"Not Found\n"),
+        ("/echo/index.html", 404, b"Not Found\n"),
         ("/echo/../../etc/passwd", 404, b"Not Found\n"),
         ("/echo%00x?message=hi", 404, b"Not Found\n"),
         ("/%3Cscript%3E", 404, b"Not Found\n"),

@@ -58,7 +58,7 @@ static const struct {
 	T("/echo", "/echo.css", NULL, "200 OK", "Content-Type: text/css; charset=utf-8\r\n",
 	  "css\n"),
 	T("/echo", "/echo.svg", NULL, "200 OK", "Content-Type: image/svg+xml\r\n", "svg\n"),
-	T("/echo", "/index.html", NULL, "200 OK", PAGE, "<p>index\n"),
+	T("/echo", "/index.html", NULL, "404 Not Found", TEXT, "Not Found\n"),
 	T("/echo", "/secret", NULL, "404 Not Found", TEXT, "Not Found\n"),
 	T("/echo", "/../secret", NULL, "404 Not Found", TEXT, "Not Found\n"),
 	T("/echo", "/", NULL, "404 Not Found", TEXT, "Not Found\n"),
