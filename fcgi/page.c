@@ -15,7 +15,8 @@
 #define POLICY \
 	"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; " \
 	"img-src 'self'; " \
-	"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'\r\n"
+	"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'; " \
+	"require-trusted-types-for 'script'\r\n"
 
 static const struct {
 	const char *name;
