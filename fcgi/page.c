@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SCRIPT "text/javascript; charset=utf-8"
 #define CACHE "Cache-Control: no-cache\r\n"
 #define POLICY \
 	"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; " \
@@ -24,7 +25,10 @@ static const struct {
 	const char *headers;
 } files[PAGE_FILES] = {
 	{"index.html", "text/html; charset=utf-8", CACHE POLICY},
-	{"echo.js", "text/javascript; charset=utf-8", CACHE},
+	{"words.js", SCRIPT, CACHE},
+	{"reconnecting-socket.js", SCRIPT, CACHE},
+	{"cost.js", SCRIPT, CACHE},
+	{"echo.js", SCRIPT, CACHE},
 	{"echo.css", "text/css; charset=utf-8", CACHE},
 	{"echo.svg", "image/svg+xml", CACHE},
 };

@@ -55,6 +55,10 @@ static const struct {
 	T("/serialize/echo/", "", NULL, "200 OK", PAGE, "<p>index\n"),
 	T("/echo", "/echo.js", NULL, "200 OK", "Content-Type: text/javascript; charset=utf-8\r\n",
 	  "js\n"),
+	T("/echo", "/words.js", NULL, "200 OK", "Content-Type: text/javascript; charset=utf-8\r\n",
+	  "js\n"),
+	T("/echo", "/reconnecting-socket.js", NULL, "200 OK",
+	  "Content-Type: text/javascript; charset=utf-8\r\n", "js\n"),
 	T("/echo", "/echo.css", NULL, "200 OK", "Content-Type: text/css; charset=utf-8\r\n",
 	  "css\n"),
 	T("/echo", "/echo.svg", NULL, "200 OK", "Content-Type: image/svg+xml\r\n", "svg\n"),
@@ -277,6 +281,9 @@ int main(void)
 		return 1;
 	write_file("page/index.html", "<p>index\n");
 	write_file("page/echo.js", "js\n");
+	write_file("page/cost.js", "js\n");
+	write_file("page/words.js", "js\n");
+	write_file("page/reconnecting-socket.js", "js\n");
 	write_file("page/echo.css", "css\n");
 	write_file("page/echo.svg", "svg\n");
 	write_file("page/secret", "secret\n");

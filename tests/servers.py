@@ -367,7 +367,9 @@ def check_http(site):
 
 
 def check_page(site):
-    types = {"index.html": "text/html; charset=utf-8", "echo.js": "text/javascript; charset=utf-8", "echo.css": "text/css; charset=utf-8", "echo.svg": "image/svg+xml"}
+    scripts = ("echo.js", "cost.js", "words.js", "reconnecting-socket.js")
+    types = {"index.html": "text/html; charset=utf-8", **{name: "text/javascript; charset=utf-8" for name in scripts},
+             "echo.css": "text/css; charset=utf-8", "echo.svg": "image/svg+xml"}
     paths = {"/echo": "index.html", "/serialize/echo/": "index.html", **{f"/echo/{name}": name for name in types if name != "index.html"}}
     for path, name in paths.items():
         answer = ask(site, path)
@@ -576,7 +578,7 @@ def check_browser(site):
         tap.ok(stack.wait_until(lambda: state.get_attribute("data-state") == "open"), "and opens a WebSocket")
         driver.find_element("id", "send").click()
         driver.find_element("id", "http").click()
-        items = "return Array.from(document.querySelectorAll('#received li'), li => li.textContent).sort()"
+        items = "return Array.from(document.querySelectorAll('#received li'), li => li.className + ' ' + li.querySelector('bdi').textContent).sort()"
         wanted = ["HTTP Hello, World!", "WebSocket Hello, World!"]
         tap.ok(stack.wait_until(lambda: driver.execute_script(items) == wanted), "both ways answer")
 
