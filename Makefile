@@ -1,7 +1,7 @@
 # duplex: HTTP and WebSocket at one URL. "make help" lists the targets.
 
 # The Debian packages that each part needs; the README gives a reason for each.
-DEPS_RUN      = gcc libc6-dev libfcgi-dev websocketd multiwatch iproute2 $(DEPS_$(SERVER))
+DEPS_RUN      = gcc libc6-dev libfcgi-dev libhiredis-dev redis-server websocketd multiwatch iproute2 $(DEPS_$(SERVER))
 DEPS_lighttpd = lighttpd
 DEPS_apache   = apache2 spawn-fcgi
 DEPS_nginx    = nginx spawn-fcgi
@@ -48,13 +48,18 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARNINGS) $(HARDENING) $(CFLAGS) $(CPPFLAG
 PROGRAM_LDFLAGS  = -pie $(HARDENING_LDFLAGS)
 ENDPOINT_LDFLAGS = -static $(HARDENING_LDFLAGS)
 
+# One that uses push.h is linked with hiredis, and so dynamically.
+PUSHING = $(patsubst ws/%.c,$(BUILD)/ws/%,$(shell grep -l '"push.h"' ws/*.c))
+$(PUSHING): ENDPOINT_LDFLAGS = $(PROGRAM_LDFLAGS)
+$(PUSHING): ENDPOINT_LIBS = -lhiredis
+
 # The library is made of these; every other ws/NAME.c is an endpoint.
-LIBRARY   = inbox run websocket
+LIBRARY   = channel inbox push run websocket
 ENDPOINTS = $(filter-out $(LIBRARY),$(basename $(notdir $(wildcard ws/*.c))))
-HTTP      = http page query route
+HTTP      = chat http page query route
 
 LIB        = $(BUILD)/libwebsocket.a
-HTTP_OBJS  = $(HTTP:%=$(BUILD)/obj/fcgi/%.o)
+HTTP_OBJS  = $(HTTP:%=$(BUILD)/obj/fcgi/%.o) $(BUILD)/obj/ws/channel.o
 UNIT_TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*.c))
 TESTS      = $(UNIT_TESTS) $(BUILD)/faults/api $(wildcard tests/*.t)
 SELECTED   = $(if $(T),$(filter %/$(T) %/$(T).t,$(TESTS)),$(TESTS))
@@ -76,7 +81,7 @@ $(LIB): $(LIBRARY:%=$(BUILD)/obj/ws/%.o)
 
 $(BUILD)/ws/%: $(BUILD)/obj/ws/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(ENDPOINT_LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(ENDPOINT_LDFLAGS) -o $@ $^ $(ENDPOINT_LIBS) $(LDLIBS)
 
 # /serialize/echo/ is /echo by another name
 $(BUILD)/ws/serialize/echo: $(BUILD)/ws/echo
@@ -85,11 +90,11 @@ $(BUILD)/ws/serialize/echo: $(BUILD)/ws/echo
 
 $(BUILD)/fcgi/duplex: $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/fcgi/fastcgi.o $(HTTP_OBJS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ -lfcgi $(LDLIBS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ -lfcgi -lhiredis $(LDLIBS)
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HTTP_OBJS) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LDLIBS)
 
 # The programs with calls that fail when a test says so, and libfcgi's own calls among them. What libfcgi allocates it
 # does not check, so that only what we allocate fails.
@@ -105,7 +110,7 @@ $(BUILD)/faults/duplex: FCGI = -lfcgi
 $(BUILD)/faults/duplex-and-libfcgi: FCGI = -l:libfcgi.a
 $(FAULTY):
 	@mkdir -p $(@D)
-	$(CC) $(FAULTS) -o $@ $^ $(FCGI) $(LDLIBS)
+	$(CC) $(FAULTS) -o $@ $^ $(FCGI) -lhiredis $(LDLIBS)
 
 unit: $(UNIT_TESTS) $(FAULTY)
 

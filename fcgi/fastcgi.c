@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,6 +43,22 @@ static int catch_signals(sigset_t *waiting)
 	return 0;
 }
 
+/* nothing, if it is not all there within the time: a client that sends slowly must not have a
+ * worker to itself */
+static size_t read_body(void *body, char *room, size_t size)
+{
+	static const struct timeval limit = {.tv_sec = 10};
+	FCGX_Request *fcgi = body;
+	size_t length = 0;
+	int n;
+
+	setsockopt(fcgi->ipcFd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+	while (length < size &&
+	       (n = FCGX_GetStr(room + length, (int)(size - length), fcgi->in)) > 0)
+		length += (size_t)n;
+	return FCGX_GetError(fcgi->in) ? 0 : length;
+}
+
 static void answer(struct site *site, FCGX_Request *fcgi)
 {
 	struct request request;
@@ -50,6 +68,8 @@ static void answer(struct site *site, FCGX_Request *fcgi)
 	/* a kept connection (FCGI_KEEP_CONN) would have this worker to itself */
 	fcgi->keepConnection = 0;
 	http_request(fcgi->envp, &request);
+	request.read_body = read_body;
+	request.body = fcgi;
 	route(site, &request, &response);
 	FCGX_PutStr(head, (int)http_head(&response, head), fcgi->out);
 	if (http_has_body(&request, &response))

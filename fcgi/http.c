@@ -33,6 +33,9 @@ void http_request(char **envp, struct request *request)
 	request->method = method ? method : "";
 	request->query = query ? query : no_query;
 	request->if_none_match = variable(envp, "HTTP_IF_NONE_MATCH");
+	request->host = variable(envp, "HTTP_HOST");
+	request->origin = variable(envp, "HTTP_ORIGIN");
+	request->content_type = variable(envp, "CONTENT_TYPE");
 
 	int length = snprintf(request->path, sizeof request->path, "%s%s", script ? script : "",
 			      info ? info : "");
@@ -46,8 +49,17 @@ static const struct {
 	int status;
 	const char *phrase;
 } phrases[] = {
-	{200, "OK"},        {304, "Not Modified"},       {400, "Bad Request"},
-	{404, "Not Found"}, {405, "Method Not Allowed"}, {426, "Upgrade Required"},
+	{200, "OK"},
+	{202, "Accepted"},
+	{304, "Not Modified"},
+	{400, "Bad Request"},
+	{403, "Forbidden"},
+	{404, "Not Found"},
+	{405, "Method Not Allowed"},
+	{413, "Content Too Large"},
+	{415, "Unsupported Media Type"},
+	{426, "Upgrade Required"},
+	{503, "Service Unavailable"},
 };
 
 static const char *phrase_of(int status)

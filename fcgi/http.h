@@ -10,6 +10,12 @@ struct request {
 	char path[512];     /* SCRIPT_NAME and PATH_INFO joined; empty if they are no usable path */
 	char *query; /* QUERY_STRING, "" if there is none; whoever decodes it may change it */
 	const char *if_none_match;
+	const char *host;
+	const char *origin; /* of the page that sends it (RFC 6454), or NULL */
+	const char *content_type;
+	/* reads the body, up to size bytes of it: how many there were */
+	size_t (*read_body)(void *body, char *room, size_t size);
+	void *body; /* for read_body */
 };
 
 struct response {
@@ -25,7 +31,7 @@ struct response {
 /* the longest head that http_head can write, with its final NUL */
 enum { HTTP_HEAD_SIZE = 1024 };
 
-/* the request that the CGI variables in envp tell of; it points into them */
+/* the request that the CGI variables in envp tell of, but for its body; it points into them */
 void http_request(char **envp, struct request *request);
 
 /* makes a plain text response of it: the standard reason phrase of the status */

@@ -76,6 +76,7 @@ static void open_site(const struct options *options, struct site *site)
 	struct stat status;
 
 	site->endpoints = options->endpoints;
+	site->chat = (struct chat){0};
 	if (page_open(&site->page, options->page, &name) < 0)
 		err(EXIT_FAILURE, "--page: %s/%s", options->page, name);
 	if (options->endpoints && stat(options->endpoints, &status) < 0)
@@ -92,6 +93,11 @@ static bool is_listening(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening;
 }
 
+static size_t read_body(void *body, char *room, size_t size)
+{
+	return fread(room, 1, size, body);
+}
+
 static int cgi_serve(struct site *site)
 {
 	struct request request;
@@ -99,6 +105,8 @@ static int cgi_serve(struct site *site)
 	char head[HTTP_HEAD_SIZE];
 
 	http_request(environ, &request);
+	request.read_body = read_body;
+	request.body = stdin;
 	route(site, &request, &response);
 	size_t length = http_head(&response, head);
 	fwrite(head, 1, length, stdout);
@@ -130,5 +138,6 @@ int main(int argc, char **argv)
 	open_site(&options, &site);
 	status = fastcgi ? fastcgi_serve(&site) : cgi_serve(&site);
 	page_close(&site.page);
+	chat_close(&site.chat);
 	return status;
 }

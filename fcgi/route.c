@@ -45,38 +45,60 @@ static void page_file(struct site *site, struct request *request, struct respons
 	page_respond(&site->page, request->path + strlen(PAGE_PREFIX), request, response);
 }
 
+static void chat(struct site *site, struct request *request, struct response *response)
+{
+	char *after;
+	size_t length;
+
+	if (!query_value(request->query, strlen(request->query), "after", &after, &length)) {
+		page_respond(&site->page, "chat.html", request, response);
+		return;
+	}
+	after[length] = '\0';
+	chat_read(&site->chat, after, response);
+}
+
+static void post_to_chat(struct site *site, struct request *request, struct response *response)
+{
+	chat_post(&site->chat, request, response);
+}
+
 typedef void view_function(struct site *, struct request *, struct response *);
 
 /* a further view is one more entry */
-static const struct {
+static const struct view {
 	const char *path;
-	view_function *view;
+	view_function *get;
+	view_function *post; /* or NULL */
 } views[] = {
-	{"/", index_page},
-	{"/echo", echo},
-	{"/serialize/echo/", echo},
+	{"/", index_page, NULL},
+	{"/echo", echo, NULL},
+	{"/serialize/echo/", echo, NULL},
+	{"/chat", chat, post_to_chat},
 };
+
+static const struct view page_files = {NULL, page_file, NULL};
 
 static bool is_under_page(const char *path)
 {
 	return strncmp(path, PAGE_PREFIX, strlen(PAGE_PREFIX)) == 0;
 }
 
-/* the index is served at an endpoint alone: its script talks to the URL that it came from */
+/* a page is served at its endpoint alone: its script talks to the URL that it came from */
 static bool is_page_file(const char *path)
 {
 	if (!is_under_page(path))
 		return false;
 	const char *name = path + strlen(PAGE_PREFIX);
-	return strcmp(name, INDEX) != 0 && page_has(name);
+	return strstr(name, ".html") == NULL && page_has(name);
 }
 
-static view_function *find_view(const char *path)
+static const struct view *find_view(const char *path)
 {
 	for (size_t i = 0; i < sizeof views / sizeof *views; i++)
 		if (strcmp(views[i].path, path) == 0)
-			return views[i].view;
-	return is_page_file(path) ? page_file : NULL;
+			return &views[i];
+	return is_page_file(path) ? &page_files : NULL;
 }
 
 /* a path that could lead out of the directory, or to a hidden file, is no endpoint's */
@@ -107,16 +129,25 @@ static bool is_endpoint(const char *directory, const char *path)
 	return false;
 }
 
+static void refuse_method(const struct view *view, struct response *response)
+{
+	http_status(response, 405);
+	response->headers = view->post ? "Allow: GET, HEAD, POST\r\nCache-Control: no-store\r\n"
+				       : "Allow: GET, HEAD\r\nCache-Control: no-store\r\n";
+}
+
 void route(struct site *site, struct request *request, struct response *response)
 {
 	bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
-	view_function *view = find_view(request->path);
+	bool posts = strcmp(request->method, "POST") == 0;
+	const struct view *view = find_view(request->path);
 
 	if (view && reads) {
-		view(site, request, response);
+		view->get(site, request, response);
+	} else if (view && view->post && posts) {
+		view->post(site, request, response);
 	} else if (view) {
-		http_status(response, 405);
-		response->headers = "Allow: GET, HEAD\r\nCache-Control: no-store\r\n";
+		refuse_method(view, response);
 	} else if (is_endpoint(site->endpoints, request->path)) {
 		http_status(response, 426);
 		response->headers =

@@ -60,7 +60,7 @@ def open_socket(site):
 def check_signals():
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         with stack.Stack(TMPDIR=TMP.name) as site, open_socket(site):
-            tap.ok(stack.wait_until(lambda: len(stack.descendants(site.launch.pid)) == 6), "lighttpd, two workers, websocketd, its log and an echo")
+            tap.ok(stack.wait_until(lambda: len(stack.descendants(site.launch.pid)) == 7), "lighttpd, two workers, websocketd, its log, an echo and Redis")
             tap.equal(site.stop(sig), 0, f"{sig.name} ends it with status 0")
             tap.equal((site.left, os.listdir(TMP.name), site.unexpected()), ([], [], []), "no process, file or message is left")
 

@@ -61,13 +61,13 @@ struct websocket *websocket_open(int in, int out, size_t max_message)
 	struct websocket *ws = malloc(sizeof *ws);
 	if (ws) {
 		*ws = (struct websocket){.in = in, .out = out, .half = half_of_pipe(in)};
-		ws->signals = ws->events = ws->ready = -1;
+		ws->signals = ws->events = ws->ready = ws->patience = -1;
 		inbox_init(&ws->inbox, max_message, max_queue(max_message));
 	}
 	return ws;
 }
 
-static void end_with(struct websocket *ws, int error, const char *reason)
+void connection_end(struct websocket *ws, int error, const char *reason)
 {
 	if (ws->ended)
 		return;
@@ -83,7 +83,7 @@ static void end_after(struct websocket *ws, const char *call)
 	char reason[sizeof ws->reason];
 
 	snprintf(reason, sizeof reason, "%s: %s", call, strerror(errno));
-	end_with(ws, error, reason);
+	connection_end(ws, error, reason);
 }
 
 /* ends the connection if its inbox has refused what the client sent */
@@ -95,22 +95,22 @@ static void end_if_refused(struct websocket *ws)
 	case INBOX_OPEN:
 		break;
 	case INBOX_NOT_UTF8:
-		end_with(ws, EILSEQ, "the client sent text that is not valid UTF-8");
+		connection_end(ws, EILSEQ, "the client sent text that is not valid UTF-8");
 		break;
 	case INBOX_TOO_LONG:
 		snprintf(reason, sizeof reason,
 			 "the client sent a message of more than %zu bytes (WEBSOCKET_MAX_MESSAGE)",
 			 ws->inbox.max_message);
-		end_with(ws, EMSGSIZE, reason);
+		connection_end(ws, EMSGSIZE, reason);
 		break;
 	case INBOX_BINARY:
-		end_with(ws, EBADMSG, "the client sent a binary message");
+		connection_end(ws, EBADMSG, "the client sent a binary message");
 		break;
 	case INBOX_FULL:
 		snprintf(reason, sizeof reason,
 			 "the client sent more than %zu bytes ahead of what it read",
 			 ws->inbox.max_queue);
-		end_with(ws, ENOBUFS, reason);
+		connection_end(ws, ENOBUFS, reason);
 		break;
 	}
 }
@@ -175,28 +175,32 @@ static void announce(struct websocket *ws)
 /*
  * Waits until the client sends or leaves, a signal comes, or, if sending, the client takes more;
  * then takes in what it sent. Only a send takes in more than the queue's limit allows for, because
- * not to do so would be the deadlock.
+ * not to do so would be the deadlock. False if the time ran out.
  */
-static void look(struct websocket *ws, bool sending, int timeout_ms)
+static bool look(struct websocket *ws, bool sending, int timeout_ms)
 {
 	bool room = sending || inbox_waiting(&ws->inbox) + READ_SIZE <= ws->inbox.max_queue;
 	struct pollfd set[] = {
 		{.fd = ws->left ? -1 : ws->in, .events = room ? POLLIN : 0},
 		{.fd = ws->out, .events = sending ? POLLOUT : 0},
 		{.fd = ws->signals, .events = POLLIN},
+		{.fd = ws->feed && !sending ? ws->feed->fd : -1, .events = POLLIN},
 	};
 
-	if (poll(set, sizeof set / sizeof *set, timeout_ms) < 0) {
+	int found = poll(set, sizeof set / sizeof *set, timeout_ms);
+	if (found < 0) {
 		if (errno != EINTR)
 			end_after(ws, "poll");
-		return;
+		return true;
 	}
 	while (room && set[0].revents && take_in(ws) && ws->inbox.count == 0)
 		;
 	ws->gone |= (set[0].revents & POLLHUP) != 0;
 	if (set[1].revents & (POLLERR | POLLHUP | POLLNVAL) || set[2].revents)
 		ws->left = true;
+	ws->fed |= set[3].revents != 0;
 	announce(ws);
+	return found > 0;
 }
 
 /* what there is to return without a look at the descriptors */
@@ -224,14 +228,25 @@ static long long milliseconds(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
+/* looks, and lets the feed send what it has */
+static void look_and_feed(struct websocket *ws, int timeout_ms)
+{
+	look(ws, false, timeout_ms);
+	if (ws->fed && !ws->ended && !ws->left)
+		ws->feed->deliver(ws);
+	ws->fed = false;
+}
+
 enum websocket_event websocket_wait(struct websocket *ws, struct websocket_message *message,
 				    int timeout_ms)
 {
 	long long deadline = timeout_ms > 0 ? milliseconds() + timeout_ms : 0;
-	enum websocket_event event = next(ws, message);
 
+	if (ws->feed) /* else a client that never pauses would keep it out */
+		look_and_feed(ws, 0);
+	enum websocket_event event = next(ws, message);
 	while (event == WEBSOCKET_NONE) {
-		look(ws, false, timeout_ms);
+		look_and_feed(ws, timeout_ms);
 		event = next(ws, message);
 		if (timeout_ms == 0)
 			break;
@@ -265,7 +280,8 @@ bool websocket_has_messages(struct websocket *ws)
 /* waits until the client takes more; a client that broke a limit meanwhile gets no more */
 static void await_client(struct websocket *ws)
 {
-	look(ws, true, WEBSOCKET_FOREVER);
+	if (!look(ws, true, ws->patience))
+		connection_end(ws, ETIMEDOUT, "the client takes nothing");
 	end_if_refused(ws);
 }
 
@@ -351,7 +367,8 @@ int websocket_fd(struct websocket *ws)
 	if (ws->events < 0 || add(ws->events, ws->ready, EPOLLIN) < 0 ||
 	    add(ws->events, ws->in, EPOLLIN) < 0 ||
 	    (ws->out != ws->in && add(ws->events, ws->out, 0) < 0) ||
-	    (ws->signals >= 0 && add(ws->events, ws->signals, EPOLLIN) < 0)) {
+	    (ws->signals >= 0 && add(ws->events, ws->signals, EPOLLIN) < 0) ||
+	    (ws->feed && add(ws->events, ws->feed->fd, EPOLLIN) < 0)) {
 		int error = errno;
 		close_once(&ws->events);
 		close_once(&ws->ready);
@@ -361,10 +378,21 @@ int websocket_fd(struct websocket *ws)
 	return ws->events;
 }
 
+int connection_feed(struct websocket *ws, struct feed *feed)
+{
+	if (ws->events >= 0 && add(ws->events, feed->fd, EPOLLIN) < 0)
+		return -1;
+	ws->feed = feed;
+	return 0;
+}
+
 void websocket_close(struct websocket *ws)
 {
-	end_with(ws, 0, "");
+	connection_end(ws, 0, "");
 	inbox_free(&ws->inbox);
+	if (ws->feed)
+		ws->feed->release(ws->feed);
+	ws->feed = NULL;
 	if (ws->in == ws->out)
 		ws->in = -1;
 	close_once(&ws->in);

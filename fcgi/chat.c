@@ -1,0 +1,145 @@
+#include "chat.h"
+#include "../ws/channel.h"
+#include "../ws/utf8.h"
+#include "query.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define CHANNEL "chat"
+#define FORM "application/x-www-form-urlencoded"
+enum { BODY_SIZE = 3 * CHANNEL_MESSAGE_MAX + 1024 }; /* each byte may be escaped */
+
+/* the connection, made anew if it is lost; NULL if Redis is not there */
+static redisContext *redis_of(struct chat *chat)
+{
+	const char *reason;
+
+	if (chat->redis && chat->redis->err) {
+		redisFree(chat->redis);
+		chat->redis = NULL;
+	}
+	if (chat->redis == NULL)
+		chat->redis = channel_connect(&reason);
+	return chat->redis;
+}
+
+static void write_line(void *context, const char *id, const char *text, size_t length)
+{
+	size_t json_length;
+	char *json = channel_json(id, text, length, &json_length);
+
+	if (json)
+		fprintf(context, "%s\n", json);
+	free(json);
+}
+
+/* what comes after an id, written to out: 0, or -1 if Redis does not tell */
+static int read_lines(redisContext *redis, const char *after, FILE *out)
+{
+	char id[CHANNEL_ID_SIZE];
+	void *reply = NULL;
+
+	if (channel_start(redis, CHANNEL, after, id) < 0 ||
+	    channel_ask(redis, CHANNEL, id, false) < 0 || redisGetReply(redis, &reply) != REDIS_OK)
+		return -1;
+	int taken = channel_take(reply, write_line, out, id);
+	freeReplyObject(reply);
+	return taken < 0 ? -1 : 0;
+}
+
+void chat_read(struct chat *chat, const char *after, struct response *response)
+{
+	size_t length = 0;
+
+	if (!channel_is_id(after) &&
+	    (after[0] != '-' || strspn(after + 1, "0123456789") + 1 != strlen(after))) {
+		http_status(response, 400);
+		return;
+	}
+	free(chat->lines);
+	chat->lines = NULL;
+	FILE *out = open_memstream(&chat->lines, &length);
+	redisContext *redis = out ? redis_of(chat) : NULL;
+	bool is_read = redis && read_lines(redis, after, out) == 0;
+	if (out == NULL || fclose(out) != 0 || !is_read) {
+		http_status(response, 503);
+		return;
+	}
+	http_status(response, 200);
+	response->content_type = "application/x-ndjson; charset=utf-8";
+	response->body = chat->lines;
+	response->length = length;
+}
+
+/* The rule for WebSockets holds here as well: a page of another site may not speak in its visitors'
+ * name. A program, such as curl, sends no Origin. */
+static bool is_same_site(const struct request *request)
+{
+	const char *origin = request->origin;
+	const char *host = origin ? strstr(origin, "://") : NULL;
+
+	return origin == NULL ||
+	       (host && request->host && strcasecmp(host + 3, request->host) == 0);
+}
+
+static bool is_form(const char *type)
+{
+	size_t length = strlen(FORM);
+
+	return type && strncasecmp(type, FORM, length) == 0 &&
+	       (type[length] == '\0' || type[length] == ';' || type[length] == ' ');
+}
+
+static int status_of(int error)
+{
+	return error == EMSGSIZE ? 413 : error == EILSEQ ? 400 : 503;
+}
+
+static void publish(struct chat *chat, const char *message, size_t length,
+		    struct response *response)
+{
+	redisContext *redis = redis_of(chat);
+	char id[CHANNEL_ID_SIZE];
+
+	if (redis == NULL || channel_publish(redis, CHANNEL, message, length, id) < 0) {
+		http_status(response, redis ? status_of(errno) : 503);
+		return;
+	}
+	http_status(response, 202);
+	response->length = (size_t)snprintf(response->text, sizeof response->text, "%s\n", id);
+}
+
+void chat_post(struct chat *chat, struct request *request, struct response *response)
+{
+	static char body[BODY_SIZE + 1];
+	char *message;
+	size_t length;
+
+	if (!is_same_site(request)) {
+		http_status(response, 403);
+		return;
+	}
+	if (!is_form(request->content_type)) {
+		http_status(response, 415);
+		return;
+	}
+	size_t size = request->read_body(request->body, body, sizeof body);
+	if (size > BODY_SIZE)
+		http_status(response, 413);
+	else if (!query_value(body, size, "message", &message, &length))
+		http_status(response, 400);
+	else
+		publish(chat, message, length, response);
+}
+
+void chat_close(struct chat *chat)
+{
+	if (chat->redis)
+		redisFree(chat->redis);
+	free(chat->lines);
+	*chat = (struct chat){0};
+}

@@ -1,0 +1,37 @@
+/* /chat over HTTP: its page, what came since a message, and a message of one's own */
+#ifndef CHAT_H
+#define CHAT_H
+
+#include "http.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* what a worker keeps from one request to the next */
+struct chat {
+	struct redisContext *redis; /* NULL while there is no connection */
+	char *lines;                /* the body of the last answer */
+};
+
+/*
+ * What came after a message, or of the last N for "-N", as a line of JSON each:
+ *   200  the lines, which may be none; at most 100 at once
+ *   400  after is neither an id nor such a number
+ *   503  Redis is not there
+ */
+void chat_read(struct chat *chat, const char *after, struct response *response);
+
+/*
+ * Publishes the message parameter of a form:
+ *   202  with the id of the message
+ *   400  no message, one that is not valid UTF-8, or one with a newline
+ *   403  the page that sends it is of another site (its Origin is not the Host)
+ *   413  it is too long
+ *   415  it is no form
+ *   503  Redis is not there
+ */
+void chat_post(struct chat *chat, struct request *request, struct response *response);
+
+void chat_close(struct chat *chat);
+
+#endif

@@ -1,0 +1,260 @@
+#include "channel.h"
+#include "utf8.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY "duplex:%s" /* of a channel, in Redis */
+enum { KEY_SIZE = CHANNEL_NAME_MAX + 16 };
+
+bool channel_is_name(const char *name)
+{
+	size_t length = strspn(name,
+			       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+
+	return length > 0 && length <= CHANNEL_NAME_MAX && name[length] == '\0';
+}
+
+bool channel_is_id(const char *id)
+{
+	size_t time = strspn(id, "0123456789");
+	size_t sequence = id[time] == '-' ? strspn(id + time + 1, "0123456789") : 0;
+
+	return time > 0 && time <= 19 && sequence > 0 && sequence <= 19 &&
+	       id[time + 1 + sequence] == '\0';
+}
+
+static int fail(int error)
+{
+	errno = error;
+	return -1;
+}
+
+/* splits "password@address", the password of any bytes; NULL without one */
+static const char *split_password(const char *address, char *password, size_t size)
+{
+	const char *at = strrchr(address, '@');
+
+	password[0] = '\0';
+	if (at == NULL)
+		return address;
+	snprintf(password, size, "%.*s", (int)(at - address), address);
+	return at + 1;
+}
+
+static redisContext *connect_to(const char *address)
+{
+	static const struct timeval limit = {.tv_sec = 1};
+	const char *colon = strrchr(address, ':');
+	char host[256];
+
+	if (address[0] == '/')
+		return redisConnectUnixWithTimeout(address, limit);
+	if (colon == NULL || (size_t)(colon - address) >= sizeof host)
+		return NULL;
+	snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
+	return redisConnectWithTimeout(host, atoi(colon + 1), limit);
+}
+
+/* true if Redis knows us */
+static bool is_let_in(redisContext *redis, const char *password)
+{
+	redisReply *reply = password[0] ? redisCommand(redis, "AUTH %s", password)
+					: redisCommand(redis, "PING");
+	bool let_in = reply && reply->type == REDIS_REPLY_STATUS;
+
+	if (reply)
+		freeReplyObject(reply);
+	return let_in;
+}
+
+redisContext *channel_connect(const char **reason)
+{
+	static const struct timeval limit = {.tv_sec = 1};
+	static char text[192];
+	char password[128];
+	const char *variable = getenv(CHANNEL_REDIS);
+	const char *address = split_password(variable && variable[0] ? variable
+								     : CHANNEL_REDIS_DEFAULT,
+					     password, sizeof password);
+	redisContext *redis = connect_to(address);
+
+	*reason = text;
+	if (redis && redis->err == 0 && address[0] != '/')
+		redisEnableKeepAlive(redis); /* a host that is gone without a word is noticed */
+	if (redis && redis->err == 0 && redisSetTimeout(redis, limit) == REDIS_OK &&
+	    is_let_in(redis, password))
+		return redis;
+	snprintf(text, sizeof text, "Redis at %s: %s", address,
+		 redis == NULL ? "is no address"
+		 : redis->err  ? redis->errstr
+			       : "the password is refused");
+	if (redis)
+		redisFree(redis);
+	errno = EIO;
+	return NULL;
+}
+
+static void write_key(char key[KEY_SIZE], const char *name)
+{
+	snprintf(key, KEY_SIZE, KEY, name);
+}
+
+int channel_publish(redisContext *redis, const char *name, const char *text, size_t length,
+		    char id[CHANNEL_ID_SIZE])
+{
+	char key[KEY_SIZE];
+
+	if (!channel_is_name(name))
+		return fail(EINVAL);
+	if (length > CHANNEL_MESSAGE_MAX)
+		return fail(EMSGSIZE);
+	if (utf8_valid_prefix(text, length) < length || (length > 0 && memchr(text, '\n', length)))
+		return fail(EILSEQ);
+	write_key(key, name);
+	redisReply *reply = redisCommand(redis, "XADD %s MAXLEN ~ %d * text %b", key, CHANNEL_KEPT,
+					 text, length);
+	bool taken = reply && reply->type == REDIS_REPLY_STRING && reply->len < CHANNEL_ID_SIZE;
+	if (taken)
+		memcpy(id, reply->str, reply->len + 1);
+	if (reply)
+		freeReplyObject(reply);
+	return taken ? 0 : fail(EIO);
+}
+
+/* the id of an entry of a stream; NULL if it is none */
+static const char *id_of(const redisReply *entry)
+{
+	bool is_entry = entry->type == REDIS_REPLY_ARRAY && entry->elements == 2 &&
+			entry->element[0]->type == REDIS_REPLY_STRING &&
+			entry->element[0]->len < CHANNEL_ID_SIZE;
+
+	return is_entry ? entry->element[0]->str : NULL;
+}
+
+/* the id after which the last so many messages come */
+static int find_last(redisContext *redis, const char *name, size_t count, char id[CHANNEL_ID_SIZE])
+{
+	char key[KEY_SIZE];
+
+	write_key(key, name);
+	redisReply *reply = redisCommand(redis, "XREVRANGE %s + - COUNT %d", key, (int)count + 1);
+	bool is_list = reply && reply->type == REDIS_REPLY_ARRAY;
+	const char *first = is_list && reply->elements > count ? id_of(reply->element[count])
+							       : NULL;
+	snprintf(id, CHANNEL_ID_SIZE, "%s", first ? first : "0-0");
+	if (reply)
+		freeReplyObject(reply);
+	return is_list ? 0 : fail(EIO);
+}
+
+int channel_start(redisContext *redis, const char *name, const char *after,
+		  char id[CHANNEL_ID_SIZE])
+{
+	if (after && channel_is_id(after)) {
+		snprintf(id, CHANNEL_ID_SIZE, "%s", after);
+		return 0;
+	}
+	long count = after && after[0] == '-' ? strtol(after + 1, NULL, 10) : 0;
+	if (count < 0 || count > CHANNEL_KEPT)
+		count = CHANNEL_KEPT;
+	return find_last(redis, name, (size_t)count, id);
+}
+
+bool channel_has(redisContext *redis, const char *name, const char *id)
+{
+	char key[KEY_SIZE];
+
+	write_key(key, name);
+	redisReply *reply = redisCommand(redis, "XRANGE %s %s %s", key, id, id);
+	bool has = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 1;
+	if (reply)
+		freeReplyObject(reply);
+	return has;
+}
+
+int channel_ask(redisContext *redis, const char *name, const char *id, bool wait)
+{
+	char key[KEY_SIZE];
+	int done = 0;
+
+	write_key(key, name);
+	if (redisAppendCommand(redis,
+			       wait ? "XREAD COUNT %d BLOCK 0 STREAMS %s %s"
+				    : "XREAD COUNT %d STREAMS %s %s",
+			       CHANNEL_BATCH, key, id) != REDIS_OK)
+		return fail(EIO);
+	while (!done)
+		if (redisBufferWrite(redis, &done) != REDIS_OK)
+			return fail(EIO);
+	return 0;
+}
+
+/* the text of an entry; NULL if it is none of ours */
+static const redisReply *text_of(const redisReply *entry)
+{
+	const redisReply *fields = entry->element[1];
+	bool is_ours = fields->type == REDIS_REPLY_ARRAY && fields->elements == 2 &&
+		       fields->element[1]->type == REDIS_REPLY_STRING;
+
+	return is_ours ? fields->element[1] : NULL;
+}
+
+int channel_take(const redisReply *reply, channel_function *function, void *context,
+		 char id[CHANNEL_ID_SIZE])
+{
+	if (reply->type == REDIS_REPLY_NIL)
+		return 0;
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1 ||
+	    reply->element[0]->type != REDIS_REPLY_ARRAY || reply->element[0]->elements != 2 ||
+	    reply->element[0]->element[1]->type != REDIS_REPLY_ARRAY)
+		return fail(EIO);
+
+	const redisReply *entries = reply->element[0]->element[1];
+	for (size_t i = 0; i < entries->elements; i++) {
+		const char *entry_id = id_of(entries->element[i]);
+		const redisReply *text = entry_id ? text_of(entries->element[i]) : NULL;
+		if (text)
+			function(context, entry_id, text->str, text->len);
+		if (entry_id)
+			snprintf(id, CHANNEL_ID_SIZE, "%s", entry_id);
+	}
+	return (int)entries->elements;
+}
+
+/* the escape of a byte in a string of JSON (RFC 8259 7), or NULL if it needs none */
+static const char *escape_of(unsigned char byte, char room[8])
+{
+	if (byte >= 0x20 && byte != '"' && byte != '\\')
+		return NULL;
+	if (byte >= 0x20)
+		snprintf(room, 8, "\\%c", byte);
+	else
+		snprintf(room, 8, "\\u%04x", byte);
+	return room;
+}
+
+char *channel_json(const char *id, const char *text, size_t length, size_t *json_length)
+{
+	char *json = NULL;
+	char room[8];
+	FILE *out = open_memstream(&json, json_length);
+
+	if (out == NULL)
+		return NULL;
+	fprintf(out, "{\"id\":\"%s\",\"text\":\"", id);
+	for (size_t i = 0; i < length; i++) {
+		const char *escape = escape_of((unsigned char)text[i], room);
+		if (escape)
+			fputs(escape, out);
+		else
+			putc(text[i], out);
+	}
+	fputs("\"}", out);
+	if (fclose(out) == 0)
+		return json;
+	free(json);
+	return NULL;
+}

@@ -1,0 +1,29 @@
+/* the chat endpoint: what anybody sends is published, and everybody gets it */
+#include "push.h"
+
+#include <string.h>
+
+/* ?after=ID is the last message that a client that comes back has seen; a newcomer gets the last 20
+ */
+static const char *last_seen(struct websocket *ws)
+{
+	const char *query = websocket_variable(ws, "QUERY_STRING");
+
+	return query && strncmp(query, "after=", 6) == 0 && query[6] ? query + 6 : "-20";
+}
+
+static void chat(struct websocket *ws)
+{
+	struct websocket_message message;
+
+	if (websocket_subscribe(ws, "chat", last_seen(ws)) < 0)
+		return;
+	while (websocket_wait(ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE)
+		if (websocket_publish("chat", message.text, message.length) < 0)
+			return;
+}
+
+int main(void)
+{
+	return websocket_run(chat);
+}

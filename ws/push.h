@@ -1,0 +1,51 @@
+/*
+ * Messages from one endpoint to many: an endpoint that includes this header is
+ * linked with hiredis, and needs Redis, whose address is in DUPLEX_REDIS (a
+ * path, or host:port, with "password@" before it if one is needed; default
+ * /run/duplex/redis.sock).
+ *
+ * A channel has a name of 1 to 64 letters, digits, "-" and "_". Its newest
+ * 10,000 messages are kept. A message is valid UTF-8 of up to 16384 bytes
+ * without a newline.
+ */
+#ifndef PUSH_H
+#define PUSH_H
+
+#include "websocket.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * From now on the client gets what is published on the channel, in order and
+ * each message once, while this program waits or reads. Each is one message, a
+ * line of JSON: {"id":"1700000000000-0","text":"hello"}.
+ *   after  an id: what was published after that message, for a client that comes back;
+ *          "-20": the last 20, and so on; NULL, "" or anything else: only what comes
+ * Returns 0, or -1 with errno set:
+ *   EINVAL   channel is no name
+ *   EALREADY this client has subscribed before
+ *   EIO      Redis cannot be reached; the connection is over, websocket_reason tells why
+ *   ENOMEM   memory is short
+ * If Redis goes, the connection ends with WEBSOCKET_ERROR and EIO. A client that
+ * takes nothing for 30 seconds is ended with ETIMEDOUT, one that is behind by
+ * more than is kept with ENOBUFS.
+ */
+int websocket_subscribe(struct websocket *ws, const char *channel, const char *after);
+
+/*
+ * Publishes length bytes at text on the channel. Blocks for at most a second or
+ * two. Returns 0, or -1 with errno set:
+ *   EINVAL    channel is no name
+ *   EMSGSIZE  the text is longer than 16384 bytes
+ *   EILSEQ    it is not valid UTF-8, or contains a newline
+ *   EIO       Redis cannot be reached, or did not take it
+ */
+int websocket_publish(const char *channel, const char *text, size_t length);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
