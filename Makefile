@@ -21,6 +21,7 @@ BUILD = build
 PORT  = 8080
 BIND  = 127.0.0.1
 JOBS  = $(shell nproc)
+TIME  = 60
 
 # Where "make install" puts what; DESTDIR before all of it, for packagers.
 PREFIX      = /usr/local
@@ -60,7 +61,8 @@ HTTP      = chat http page query route
 
 LIB        = $(BUILD)/libwebsocket.a
 HTTP_OBJS  = $(HTTP:%=$(BUILD)/obj/fcgi/%.o) $(BUILD)/obj/ws/channel.o
-UNIT_TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*.c))
+FUZZED     = query message
+UNIT_TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/*.c)) $(FUZZED:%=$(BUILD)/tests/fuzz/%)
 TESTS      = $(UNIT_TESTS) $(BUILD)/faults/api $(wildcard tests/*.t)
 SELECTED   = $(if $(T),$(filter %/$(T) %/$(T).t,$(TESTS)),$(TESTS))
 PROVE      = prove -j$(JOBS)
@@ -111,6 +113,18 @@ $(BUILD)/faults/duplex-and-libfcgi: FCGI = -l:libfcgi.a
 $(FAULTY):
 	@mkdir -p $(@D)
 	$(CC) $(FAULTS) -o $@ $^ $(FCGI) -lhiredis $(LDLIBS)
+
+# A fuzz target by itself: it replays its corpus.
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(HTTP_OBJS) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LDLIBS)
+
+# The same with libFuzzer, for "make fuzz", which has it watch what is tested and not the test.
+$(BUILD)/libfuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(HTTP_OBJS) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ -lhiredis $(LDLIBS)
+
+$(BUILD)/obj/fcgi/%.o $(BUILD)/obj/ws/%.o: ALL_CFLAGS += $(WATCHED)
 
 unit: $(UNIT_TESTS) $(FAULTY)
 
@@ -172,12 +186,21 @@ install uninstall:
 	@BUILD='$(BUILD)' VERSION='$(VERSION)' ENDPOINTS='$(ENDPOINTS)' DESTDIR='$(DESTDIR)' \
 		$(foreach name,$(DIRECTORIES),$(name)='$($(name))') conf/install-files $@
 
+fuzz: ## look for bugs with libFuzzer, for TIME=60 seconds each in the query and the message code
+	$(MAKE) $(FUZZED:%=$(BUILD)/fuzz/libfuzzer/%) BUILD=$(BUILD)/fuzz CC=clang WATCHED=-fsanitize=fuzzer-no-link \
+		CFLAGS='-O2 -g -fsanitize=address,undefined -fno-sanitize-recover=all $(WERROR)'
+	cp -r tests/fuzz/corpus $(BUILD)/fuzz/
+	@cd $(BUILD)/fuzz && status=0; for target in $(FUZZED); do echo "fuzz: $$target"; \
+		libfuzzer/$$target -max_total_time=$(TIME) -timeout=10 -verbosity=0 -print_final_stats=1 corpus/$$target || status=1; \
+	done; exit $$status
+
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | expand -t 16
 
-.PHONY: all unit deps deps-check run check check-slow check-asan check-valgrind analyze coverage run-coverage install uninstall clean help
+.PHONY: all unit deps deps-check run check check-slow check-asan check-valgrind analyze coverage run-coverage fuzz install \
+        uninstall clean help
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
