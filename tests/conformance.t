@@ -2,7 +2,7 @@
 """
 What RFC 6455 asks of a server, row by row, through the whole stack, with handshakes and frames made by hand.
 
-A row says what the RFC wants. A few do not get it behind websocketd 0.4.1: DIFFERENT says what they get instead, and why.
+A row says what the RFC wants. A few do not get it behind websocketd 0.4.1: their group says what they get instead, and why.
 Either is asserted, so that a change is noticed, and a group of rows stands in the README as one that holds or does not.
 """
 import base64
@@ -11,47 +11,14 @@ import os
 import re
 import signal
 import socket
-import struct
 
 import stack
 import tap
+from frames import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, close, fragments, frame, text
 
-CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 PROBE = b"the probe"
-MASK = b"\x37\xfa\x21\x3d"
 KEY = base64.b64encode(b"the sample nonce").decode()
 HANDSHAKE = {"Host": "localhost", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": KEY, "Sec-WebSocket-Version": "13"}
-
-
-def header(first, length, size, masked):
-    """A frame's head (5.2), its length in the form of 1, 3 or 9 bytes, or the shortest."""
-    size = size or (1 if length < 126 else 3 if length < 65536 else 9)
-    if size == 1:
-        return bytes([first, masked << 7 | length])
-    return bytes([first, masked << 7 | (126 if size == 3 else 127)]) + length.to_bytes(size - 1, "big")
-
-
-def frame(opcode, payload=b"", fin=True, rsv=0, mask=MASK, size=None):
-    """A client's frame; mask None leaves the mask out."""
-    head = header(fin << 7 | rsv << 4 | opcode, len(payload), size, mask is not None)
-    if mask is None:
-        return head + payload
-    key = int.from_bytes((mask * (len(payload) // 4 + 1))[:len(payload)], "big")
-    return head + mask + (int.from_bytes(payload, "big") ^ key).to_bytes(len(payload), "big")
-
-
-def text(payload, **options):
-    return frame(TEXT, payload, **options)
-
-
-def fragments(*parts, opcode=TEXT, between=b""):
-    """A message in so many frames (5.4), with other frames between them."""
-    last = len(parts) - 1
-    return between.join(frame(CONTINUATION if number else opcode, part, fin=number == last) for number, part in enumerate(parts))
-
-
-def close(code=None, reason=b""):
-    return frame(CLOSE, b"" if code is None else struct.pack("!H", code) + reason)
 
 
 class Client:
