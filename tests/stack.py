@@ -25,6 +25,11 @@ ORDINARY = re.compile(
     r"run: http://|:notice\]|\"level\":\"info\"|\| (INFO|ACCESS) +\||server (started|stopped)|Unexpected error while reading STD(ERR|OUT) from process"
     r"|read\(\) \d+ \d+: Connection reset by peer|SIG(INT|TERM|KILL) unsuccessful to \d+: os: process already finished")
 
+# When a client is gone while websocketd 0.4.1 writes to it, it panics, is recovered by Go's HTTP server, and prints the
+# stack of that one connection
+GONE = (r"connection was dropped after accept\(\)", r"http: panic serving 127\.0\.0\.1", r"^goroutine \d+ \[", r"^created by ", r"^panic\(",
+        r"^[\w./*()-]+\(.*\)$", r"^\t/?[\w./@-]+:\d+ \+0x", r"^$")
+
 
 def copy_tree(directory, *built):
     """A copy of the tree, and of what of the build is named, that an ordinary user can read; its name has a space."""
