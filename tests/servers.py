@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 
+import frames
 import stack
 import tap
 
@@ -405,6 +406,19 @@ async def check_websocket(site, scheme):
             tap.ok(True, "a close by the endpoint reaches the client")
 
 
+def check_vanish(site):
+    """Clients that go in the middle of a message: its last bytes and the end of the connection arrive as one."""
+    data = frames.text(b"x" * 1000)[:500]
+    for _ in range(50):
+        with socket.create_connection(("127.0.0.1", site.http), timeout=10) as client:
+            client.sendall(frames.HANDSHAKE)
+            answer = b""
+            while b"\r\n\r\n" not in answer:
+                answer += client.recv(4096)
+            client.sendall(data)
+    tap.ok(stack.wait_until(lambda: not site.endpoints(), 2), f"50 clients go in the middle of a message: {len(site.endpoints())} processes are left")
+
+
 async def status_of(site, scheme, **options):
     try:
         async with connect(site, "/echo", scheme, **options) as client:
@@ -550,8 +564,7 @@ def shake_hands(site, timeout):
     """A handshake by hand: the status of its answer, or None."""
     with socket.create_connection(("127.0.0.1", site.http)) as client:
         client.settimeout(timeout)
-        client.sendall(b"GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                       b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+        client.sendall(frames.HANDSHAKE)
         with contextlib.suppress(OSError):
             answer = client.recv(4096)
             return int(answer.split()[1]) if answer else None
@@ -642,6 +655,7 @@ def run(name):
         check_page(site)
         asyncio.run(check_websocket(site, "ws"))
         asyncio.run(check_websocket(site, "wss"))
+        check_vanish(site)
         asyncio.run(check_origin(site))
         check_tls(site)
         check_limits(site)
