@@ -33,10 +33,11 @@ class Service:
         self.socket = units.HeldSocket(site.directory / "fcgi.sock")
         self.log = site.log_file
         self.start()
-        stack.wait_until(lambda: len(self.workers()) == 4)
 
     def start(self):
+        """multiwatch does not tell a worker to end that it is just starting, for which systemd would kill that one in the end."""
         self.process = self.socket.start(self.command, stdout=self.log, stderr=self.log)
+        stack.wait_until(lambda: len(self.workers()) == 4)
 
     def restart(self):
         """What "make install" and "systemctl restart duplex-fcgi" do."""
