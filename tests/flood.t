@@ -12,6 +12,7 @@ import socket
 import tempfile
 import time
 
+import frames
 import stack
 import tap
 
@@ -85,8 +86,7 @@ def handshake(site):
     """A bare socket with an open WebSocket, to misbehave with, and the process behind it."""
     others = site.endpoints()
     client = socket.create_connection(("127.0.0.1", site.port))
-    client.sendall(b"GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                   b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+    client.sendall(frames.HANDSHAKE)
     answer = b""
     while not answer.endswith(b"\r\n\r\n"):
         answer += client.recv(1)
@@ -99,11 +99,6 @@ def handshake(site):
     return client, started()[0]
 
 
-def frame(payload):
-    """A masked text frame (RFC 6455 5.2) of less than 64 KiB; a mask of zeros leaves the payload as it is."""
-    return bytes([0x81, 0xFE]) + len(payload).to_bytes(2, "big") + bytes(4) + payload
-
-
 def resident(site):
     return {pid: stack.memory(pid, "Rss") for pid in [site.pid("lighttpd"), site.pid("websocketd"), *site.endpoints()]}
 
@@ -111,7 +106,7 @@ def resident(site):
 def check_never_reads(site):
     client, _ = handshake(site)
     before = resident(site)
-    message = frame(b"x" * 4096)
+    message = frames.text(b"x" * 4096)
     client.settimeout(2)
     sent = 0
     try:
@@ -158,7 +153,7 @@ def check_idle_memory(site):
     other, _ = handshake(site)
     client, pid = handshake(site)
     for socket_ in (other, client):
-        socket_.sendall(frame(b"Hello"))
+        socket_.sendall(frames.text(b"Hello"))
         tap.equal(socket_.recv(100), b"\x81\x05Hello", "a small message")
     private = stack.memory(pid, "Private_Dirty") + stack.memory(pid, "Private_Clean")
     tap.ok(private <= 64 or stack.SANITIZED, f"an idle connection has 64 KiB of private memory at most: {private} KiB")

@@ -11,18 +11,10 @@ import tap
 stack.need("curl")
 
 
-class Answer:
-    def __init__(self, output):
-        head, _, self.body = output.partition(b"\r\n\r\n")
-        self.lines = head.decode("latin-1").split("\r\n")
-        self.status = int(self.lines[0].split()[1])
-        self.headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in self.lines[1:])}
-
-
 def ask(target, *arguments):
     """One request by curl; the target is sent as it stands."""
     command = ["curl", "-qsS", "-i", "--path-as-is", "--globoff", "--max-time", "30", *arguments, site.url(target)]
-    return Answer(subprocess.run(command, check=True, capture_output=True).stdout)
+    return stack.Answer(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
 def check_echo():

@@ -8,6 +8,7 @@ import re
 import socket
 import tempfile
 
+import frames
 import servers
 import stack
 import tap
@@ -18,14 +19,10 @@ ESCAPES = ("\x1b]0;forged\x07", "\x1b[2J", "\x9b2J", "\xc2\x9b2J", "\x7f", "\r\n
 
 
 def handshake(path="/echo", **headers):
-    lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
-             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1", "ignore")
-
-
-def frame(payload):
-    """A masked text frame (RFC 6455 5.2) of less than 126 bytes; a mask of zeros leaves the payload as it is."""
-    return bytes([0x81, 0x80 | len(payload)]) + bytes(4) + payload
+    """One with another path, or with further headers."""
+    further = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    ours = frames.HANDSHAKE.replace(b"/echo", path.encode("latin-1", "ignore"), 1)
+    return ours[:-2] + further.encode("latin-1", "ignore") + b"\r\n"
 
 
 def send(port, *parts):
@@ -52,7 +49,7 @@ def hostile(port):
         for request in (handshake(f"/echo?{escape}"), handshake(f"/echo/{escape}"), handshake(User_Agent=escape), handshake(Cookie=escape),
                         handshake(X_Forwarded_For=escape), handshake(X_Forwarded_For=f"1.2.3.4, {escape}"), handshake(Origin=escape),
                         handshake(Sec_WebSocket_Protocol=escape)):
-            reached += send(port, request, frame(escape.encode("latin-1", "ignore") + b"\xff")).startswith(b"HTTP/1.1 101 ")
+            reached += send(port, request, frames.text(escape.encode("latin-1", "ignore") + b"\xff")).startswith(b"HTTP/1.1 101 ")
         for request in (f"GET /echo?message={escape}", f"GET /{escape}", f"{escape} /echo"):
             send(port, f"{request} HTTP/1.1\r\nHost: {escape}\r\nUser-Agent: {escape}\r\nConnection: close\r\n\r\n".encode("latin-1", "ignore"))
     return reached
@@ -60,7 +57,7 @@ def hostile(port):
 
 def check_ordinary(site):
     for _ in range(3):
-        send(site.port, handshake(), frame(b"hi"), bytes([0x88, 0x80]) + bytes(4))
+        send(site.port, handshake(), frames.text(b"hi"), frames.close())
     stack.wait_until(lambda: not site.endpoints())
     ordinary = r"run: http://|server started|:notice\]|\"level\":\"info\"" + "|STDERR.*file already closed" * stack.SANITIZED
     tap.equal([line for line in site.log().splitlines() if not re.search(ordinary, line)], [], "connections, messages and their end: no line")
@@ -70,7 +67,7 @@ def check_server(name, tree):
     with stack.Stack(root=tree, build=tree / "build", user=stack.USER, SERVER=name) as site:
         tap.ok(True, f"{name} runs")
         check_ordinary(site)
-        send(site.port, handshake(), frame(b"\xff"))
+        send(site.port, handshake(), frames.text(b"\xff"))
         wanted = r"echo: 127\.0\.0\.1: the client sent text that is not valid UTF-8$"
         tap.ok(stack.wait_until(lambda: re.search(wanted, site.log(), re.M)), "one that breaks a rule: its address and the reason")
         reached = hostile(site.port)

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import termios
 
+import frames
 import stack
 import tap
 
@@ -51,8 +52,7 @@ def check_refusals():
 def open_socket(site):
     """A WebSocket, so that there is a process of each kind."""
     client = socket.create_connection(("127.0.0.1", site.port))
-    client.sendall(b"GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                   b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+    client.sendall(frames.HANDSHAKE)
     tap.ok(client.recv(4096).startswith(b"HTTP/1.1 101 "), "a WebSocket is open")
     return client
 

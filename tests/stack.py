@@ -102,6 +102,19 @@ def memory(pid, field, file="smaps_rollup"):
     return int(re.search(rf"^{field}:\s+(\d+) kB$", text, re.M)[1])
 
 
+class Answer:
+    """What curl -i has printed."""
+
+    def __init__(self, output):
+        head, _, self.body = output.partition(b"\r\n\r\n")
+        while re.match(rb"HTTP/[\d.]+ 100", head):
+            head, _, self.body = self.body.partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        self.version = lines[0].split()[0] if head else None
+        self.status = int(lines[0].split()[1]) if head else None
+        self.headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
+
+
 class Stack:
     def __init__(self, build=BUILD, root=ROOT, user=None, **environment):
         need("lighttpd", "websocketd")
