@@ -133,8 +133,10 @@ static void want_echo(struct wanted *wanted, const struct plain *message)
 					 valid);
 }
 
+enum place { ECHO, FILES, NOTHING };
+
 /* what is at the path: a view that echoes, another file, or nothing */
-static enum { ECHO, FILES, NOTHING } plain_route(const char *path)
+static enum place plain_route(const char *path)
 {
 	static const char *const files[] = {"/",
 					    "/echo/echo.js",
@@ -155,7 +157,7 @@ static enum { ECHO, FILES, NOTHING } plain_route(const char *path)
 static void want_response(struct wanted *wanted, char method, const char *path,
 			  const struct plain *message)
 {
-	int what = plain_route(path);
+	enum place what = plain_route(path);
 
 	if (what == NOTHING)
 		want(wanted, 404, "Not Found\n");
