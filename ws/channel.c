@@ -49,13 +49,17 @@ static redisContext *connect_to(const char *address)
 	static const struct timeval limit = {.tv_sec = 1};
 	const char *colon = strrchr(address, ':');
 	char host[256];
+	char *end;
 
 	if (address[0] == '/')
 		return redisConnectUnixWithTimeout(address, limit);
 	if (colon == NULL || (size_t)(colon - address) >= sizeof host)
 		return NULL;
 	snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
-	return redisConnectWithTimeout(host, atoi(colon + 1), limit);
+	long port = strtol(colon + 1, &end, 10);
+	return *end == '\0' && port > 0 && port < 65536
+		       ? redisConnectWithTimeout(host, (int)port, limit)
+		       : NULL;
 }
 
 /* true if Redis knows us */

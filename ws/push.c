@@ -76,37 +76,29 @@ static void deliver(struct websocket *ws)
 		return;
 	int taken = channel_take(reply, send_message, ws, subscription->last);
 	freeReplyObject(reply);
-	if (taken < 0)
-		end_without_redis(ws, redis);
-	else if (is_overtaken(subscription, began.tv_sec))
+	if (taken >= 0 && is_overtaken(subscription, began.tv_sec))
 		connection_end(ws, ENOBUFS, "the client is behind by more than is kept");
-	else if (channel_ask(redis, subscription->name, subscription->last, true) < 0)
+	else if (taken < 0 || channel_ask(redis, subscription->name, subscription->last, true) < 0)
 		end_without_redis(ws, redis);
 }
 
-static struct subscription *subscribe(struct websocket *ws, const char *channel, const char *after)
+/* connects to Redis and asks it for what the client is to get */
+static int begin(struct websocket *ws, struct subscription *subscription, const char *after)
 {
-	struct subscription *subscription = calloc(1, sizeof *subscription);
 	const char *reason;
 
-	if (subscription == NULL)
-		return NULL;
-	snprintf(subscription->name, sizeof subscription->name, "%s", channel);
 	subscription->redis = channel_connect(&reason);
 	if (subscription->redis == NULL) {
 		connection_end(ws, EIO, reason);
-		free(subscription);
-		return NULL;
+		return -1;
 	}
-	if (channel_start(subscription->redis, channel, after, subscription->last) < 0 ||
-	    channel_ask(subscription->redis, channel, subscription->last, true) < 0) {
+	if (channel_start(subscription->redis, subscription->name, after, subscription->last) < 0 ||
+	    channel_ask(subscription->redis, subscription->name, subscription->last, true) < 0) {
 		end_without_redis(ws, subscription->redis);
-		release(&subscription->feed);
-		errno = EIO;
-		return NULL;
+		return -1;
 	}
 	subscription->feed = (struct feed){subscription->redis->fd, deliver, release};
-	return subscription;
+	return connection_feed(ws, &subscription->feed);
 }
 
 int websocket_subscribe(struct websocket *ws, const char *channel, const char *after)
@@ -115,11 +107,14 @@ int websocket_subscribe(struct websocket *ws, const char *channel, const char *a
 		errno = ws->feed ? EALREADY : EINVAL;
 		return -1;
 	}
-	struct subscription *subscription = subscribe(ws, channel, after);
+	struct subscription *subscription = calloc(1, sizeof *subscription);
 	if (subscription == NULL)
 		return -1;
-	if (connection_feed(ws, &subscription->feed) < 0) {
+	snprintf(subscription->name, sizeof subscription->name, "%s", channel);
+	if (begin(ws, subscription, after) < 0) {
+		int error = ws->error ? ws->error : errno;
 		release(&subscription->feed);
+		errno = error;
 		return -1;
 	}
 	ws->patience = PATIENCE_MS;

@@ -30,7 +30,8 @@ void forget_calls(void)
 	calls = 0;
 }
 
-/* 0 if this call is to be left alone, -1 with errno set if it is to fail, 1 if it is to do a part */
+/* 0 if this call is to be left alone, -1 with errno set if it is to fail, 1 if it is to do a part
+ */
 static int strike(const char *name)
 {
 	const char *fault = getenv("FAULT");
