@@ -16,14 +16,14 @@ import stack
 import tap
 import units
 
-stack.need("systemd-analyze", "systemd-socket-activate", "multiwatch", "websocketd", "cgi-fcgi", "strace")
+stack.need("redis-server", "systemd-analyze", "systemd-socket-activate", "multiwatch", "websocketd", "cgi-fcgi", "strace")
 try:
     import websockets
 except ImportError:
     tap.skip_all("python3-websockets is not installed")
 namespace.enter()
 
-SERVICES = ("duplex-fcgi.service", "duplex-ws.service")
+SERVICES = ("duplex-fcgi.service", "duplex-ws.service", "duplex-redis.service")
 CLIENTS = 100
 
 
@@ -93,7 +93,7 @@ def check_fcgi():
     tap.equal(used(trace) - allowed(), set(), f"no system call that the unit forbids, of {len(used(trace))}")
     text = trace.read_text(errors="replace")
     tap.equal(re.findall(r"socket\(AF_(?!UNIX)\w+", text), [], "no socket of a family that it forbids")
-    written = re.findall(r"open(?:at)?\([^)]*(?:O_WRONLY|O_RDWR|O_CREAT)[^)]*\)\s+= \d", text)
+    written = re.findall(r"open(?:at)?\([^)\n]*(?:O_WRONLY|O_RDWR|O_CREAT)[^)\n]*", text)
     tap.equal([call for call in written if "/dev/" not in call], [], "no file opened to be written")
 
 
@@ -152,6 +152,25 @@ def check_ws():
     tap.equal(re.findall(r"mmap\([^)]*PROT_WRITE\|PROT_EXEC", trace.read_text(errors="replace")), [], "no memory both written and run")
 
 
+def check_redis():
+    """The Redis service by its own command, where its default address is ours as well."""
+    path = pathlib.Path("/run/duplex-redis/redis.sock")
+    trace = prefix / "redis.trace"
+    path.parent.mkdir()
+    service = subprocess.Popen(["strace", "-f", "-qq", "-o", trace, *units.command(directory / "duplex-redis.service")],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
+    tap.ok(stack.wait_until(path.exists), "its command listens")
+    variables = {"PATH": os.environ["PATH"], "SCRIPT_NAME": "/chat", "REQUEST_METHOD": "GET", "QUERY_STRING": "after=-1"}
+    answer = subprocess.run([prefix / "sbin/duplex-fcgi", f"--page={prefix}/share/duplex/html"], env=variables, capture_output=True).stdout
+    tap.ok(answer.startswith(b"Status: 200 "), "and /chat finds it")
+    redis = next(pid for pid in stack.descendants(service.pid) if stack.name_of(pid) == "redis-server")
+    os.kill(redis, signal.SIGTERM)
+    tap.equal(service.wait(30), 0, "SIGTERM ends it")
+    tap.equal(used(trace) - allowed(), set(), f"no system call that the unit forbids, of {len(used(trace))}")
+    text = trace.read_text(errors="replace")
+    tap.equal(re.findall(r"socket\(AF_(?!UNIX)\w+", text), [], "no socket of a family that it forbids")
+
+
 with tempfile.TemporaryDirectory() as top, tempfile.TemporaryFile("w+") as log:
     prefix = pathlib.Path(top)
     directory = prefix / "lib/systemd/system"
@@ -159,6 +178,7 @@ with tempfile.TemporaryDirectory() as top, tempfile.TemporaryFile("w+") as log:
     check_files()
     check_fcgi()
     check_ws()
+    check_redis()
     log.seek(0)
     ordinary = r"^Listening on|^Communication attempt|^Execing|^Spawning child|file already closed" + "|LeakSanitizer|LSAN_OPTIONS" * stack.SANITIZED  # not under strace
     unexpected = [line for line in log.read().splitlines() if not re.search(ordinary, line)]

@@ -16,7 +16,7 @@
 
 /* Where Redis is: a path, or host:port; before it "password@" if one is needed. */
 #define CHANNEL_REDIS "DUPLEX_REDIS"
-#define CHANNEL_REDIS_DEFAULT "/run/duplex/redis.sock"
+#define CHANNEL_REDIS_DEFAULT "/run/duplex-redis/redis.sock"
 
 enum {
 	CHANNEL_NAME_MAX = 64, /* the longest name */

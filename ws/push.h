@@ -2,7 +2,7 @@
  * Messages from one endpoint to many: an endpoint that includes this header is
  * linked with hiredis, and needs Redis, whose address is in DUPLEX_REDIS (a
  * path, or host:port, with "password@" before it if one is needed; default
- * /run/duplex/redis.sock).
+ * /run/duplex-redis/redis.sock).
  *
  * A channel has a name of 1 to 64 letters, digits, "-" and "_". Its newest
  * 10,000 messages are kept. A message is valid UTF-8 of up to 16384 bytes
