@@ -93,7 +93,7 @@ def check_versions():
         tap.equal((result.returncode, result.stdout, result.stderr), (0, f"{path.name} (duplex) {version}\n".encode(), b""), f"{path.name} --version")
     package = subprocess.run(["pkg-config", "--modversion", prefix / "lib/pkgconfig/duplex.pc"], capture_output=True).stdout.decode().strip()
     tap.equal(package, version, "duplex.pc")
-    for page in ("man3/websocket.3", "man7/duplex.7", "man8/duplex-fcgi.8"):
+    for page in ("man3/websocket.3", "man3/websocket_subscribe.3", "man7/duplex.7", "man8/duplex-fcgi.8"):
         tap.ok(f'.Os "duplex {version}"' in (prefix / "share/man" / page).read_text(), page)
     first = re.search(r"^## (\S+)", (stack.ROOT / "CHANGELOG.md").read_text(), re.M)[1]
     tap.equal(first, version, "CHANGELOG.md begins with it")
@@ -104,7 +104,7 @@ def check_contents():
     tap.equal([path for path in text if re.search(r"@[A-Za-z]+dir@|@VERSION@", path.read_text())], [], "every name between at signs is filled in")
     wrong = [path for path in prefix.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o7777 not in (0o755, 0o644)]
     tap.equal(wrong, [], "everybody may read it, and nobody else write")
-    for name in re.findall(r"\b(is_websocket|websocket_\w+)\(", (stack.ROOT / "ws/websocket.h").read_text()):
+    for name in re.findall(r"\b(is_websocket|websocket_\w+)\(", (stack.ROOT / "ws/websocket.h").read_text() + (stack.ROOT / "ws/push.h").read_text()):
         tap.ok((prefix / f"share/man/man3/{name}.3").exists(), f"man {name}")
 
 

@@ -10,7 +10,7 @@ import stack
 import tap
 
 stack.need("mandoc")
-PAGES = ("ws/websocket.3", "conf/duplex.7", "fcgi/duplex-fcgi.8")
+PAGES = ("ws/websocket.3", "ws/websocket_subscribe.3", "conf/duplex.7", "fcgi/duplex-fcgi.8")
 
 
 def rendered(page):
@@ -26,14 +26,14 @@ def check_lint():
         tap.equal(found, [], f"mandoc finds nothing in {page}")
 
 
-def check_functions():
-    header = (stack.ROOT / "ws/websocket.h").read_text()
+def check_functions(header, page, least):
+    header = (stack.ROOT / header).read_text()
     header = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
     prototypes = re.findall(r"^([a-z][^;{}()#]*?)\b((?:is_)?websocket\w*)\(((?:[^()]|\([^()]*\))*)\);", header, re.M)
-    tap.ok(len(prototypes) >= 14, f"{len(prototypes)} functions in websocket.h")
-    text = (stack.ROOT / "ws/websocket.3").read_text()
+    tap.ok(len(prototypes) >= least, f"{len(prototypes)} functions")
+    text = (stack.ROOT / page).read_text()
     names = re.findall(r"^\.Nm (\w+)", text, re.M)
-    tap.equal(sorted(names), sorted(name for _, name, _ in prototypes), "websocket(3) names each of them")
+    tap.equal(sorted(names), sorted(name for _, name, _ in prototypes), f"{page} names each of them")
     synopsis = re.search(r"\.Sh SYNOPSIS\n(.*?)\.Sh", text, re.S)[1]
     for kind, name, arguments in prototypes:
         parts = " ".join(f'"{part.strip()}"' if " " in part.strip() else part.strip() for part in re.sub(r"\s+", " ", arguments).split(","))
@@ -58,23 +58,32 @@ def check_options():
     tap.equal(set(re.findall(r"^\.It Fl -(\w+)", page, re.M)), options, "duplex-fcgi(8) has the options of --help")
 
 
+def example(page):
+    return re.search(r"^ *(#include <.*?\n *int main\(void\)\n.*?\n *}\n)", rendered(page).partition("\nEXAMPLES\n")[2], re.S | re.M)[1]
+
+
+def compile_example(page, program, *libraries):
+    """The example of a page, compiled as it stands."""
+    program.with_suffix(".c").write_text(example(page))
+    sanitizers = ["-fsanitize=address,undefined"] if stack.SANITIZED else []
+    result = subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", *sanitizers, program.with_suffix(".c"), "-o", program,
+                             "-I", stack.ROOT / "ws", stack.BUILD / "libwebsocket.a", *libraries], capture_output=True)
+    tap.equal((result.returncode, result.stderr.decode()), (0, ""), f"the example of {page} is compiled without a warning")
+
+
 def check_example():
-    """The example, compiled as it stands and asked as websocketd would."""
-    text = rendered("ws/websocket.3")
-    source = re.search(r"^ *(#include <stdio\.h>.*?\n *int main\(void\)\n.*?\n *}\n)", text, re.S | re.M)[1]
+    """The example of websocket(3), asked as websocketd would."""
     with tempfile.TemporaryDirectory() as directory:
         program = pathlib.Path(directory) / "measure"
-        program.with_suffix(".c").write_text(source)
-        sanitizers = ["-fsanitize=address,undefined"] if stack.SANITIZED else []
-        result = subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", *sanitizers, program.with_suffix(".c"), "-o", program,
-                                 "-I", stack.ROOT / "ws", stack.BUILD / "libwebsocket.a"], capture_output=True)
-        tap.equal((result.returncode, result.stderr.decode()), (0, ""), "the example is compiled without a warning")
+        compile_example("ws/websocket_subscribe.3", pathlib.Path(directory) / "chat", "-lhiredis")
+        compile_example("ws/websocket.3", program)
         result = subprocess.run([program], input=b"abc\n\n", capture_output=True, env={**os.environ, "GATEWAY_INTERFACE": "websocketd-CGI/0.1"})
         tap.equal((result.returncode, result.stdout, result.stderr), (0, b"3 bytes\n0 bytes\n", b""), "and works")
 
 
 check_lint()
-check_functions()
+check_functions("ws/websocket.h", "ws/websocket.3", 14)
+check_functions("ws/push.h", "ws/websocket_subscribe.3", 2)
 check_values()
 check_options()
 check_example()
