@@ -12,7 +12,7 @@ try:
 except ImportError:
     tap.skip_all("python3-websockets is not installed")
 
-CLIENTS = 20 if stack.BUILD.name == "valgrind" else 1000
+CLIENTS = {"asan": 200, "valgrind": 20}.get(stack.BUILD.name, 1000)
 
 
 def connect(path="/echo", **options):
