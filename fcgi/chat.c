@@ -8,12 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #define CHANNEL "chat"
 #define FORM "application/x-www-form-urlencoded"
 enum { BODY_SIZE = 3 * CHANNEL_MESSAGE_MAX + 1024 }; /* each byte may be escaped */
 
-/* the connection, made anew if it is lost; NULL if Redis is not there */
+static time_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/* The connection, made anew if it is lost; NULL if Redis is not there. One that does not answer is
+ * left alone until the next second, lest every request for it keeps a worker from the others that
+ * long. */
 static redisContext *redis_of(struct chat *chat)
 {
 	const char *reason;
@@ -21,9 +32,13 @@ static redisContext *redis_of(struct chat *chat)
 	if (chat->redis && chat->redis->err) {
 		redisFree(chat->redis);
 		chat->redis = NULL;
+		chat->lost = seconds();
 	}
-	if (chat->redis == NULL)
+	if (chat->redis == NULL && seconds() != chat->lost) {
 		chat->redis = channel_connect(&reason);
+		if (chat->redis == NULL)
+			chat->lost = seconds();
+	}
 	return chat->redis;
 }
 

@@ -6,10 +6,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 /* what a worker keeps from one request to the next */
 struct chat {
 	struct redisContext *redis; /* NULL while there is no connection */
+	time_t lost;                /* when it was last lost or not to be had */
 	char *lines;                /* the body of the last answer */
 };
 
