@@ -55,7 +55,7 @@ $(PUSHING): ENDPOINT_LDFLAGS = $(PROGRAM_LDFLAGS)
 $(PUSHING): ENDPOINT_LIBS = -lhiredis
 
 # The library is made of these; every other ws/NAME.c is an endpoint.
-LIBRARY   = channel inbox push run websocket
+LIBRARY   = channel descriptor inbox push run websocket
 ENDPOINTS = $(filter-out $(LIBRARY),$(basename $(notdir $(wildcard ws/*.c))))
 HTTP      = chat http page query route
 

@@ -35,6 +35,12 @@ struct websocket {
 /* ends the connection in both directions: with an errno value and its reason, or with 0 */
 void connection_end(struct websocket *ws, int error, const char *reason);
 
+/* lets the descriptor of websocket_fd be readable if there is something to return */
+void connection_announce(struct websocket *ws);
+
+/* closes a descriptor unless it is -1, which it is afterwards */
+void connection_close_once(int *fd);
+
 /* gives the connection its feed, which belongs to it from then on: 0, or -1 with errno set */
 int connection_feed(struct websocket *ws, struct feed *feed);
 

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -159,19 +157,6 @@ static bool take_in(struct websocket *ws)
 	return (size_t)n == size && ws->inbox.state == INBOX_OPEN;
 }
 
-/* lets the descriptor of websocket_fd be readable if there is something to return */
-static void announce(struct websocket *ws)
-{
-	bool something = ws->inbox.count > 0 || ws->inbox.state != INBOX_OPEN || ws->left ||
-			 ws->ended;
-	eventfd_t value;
-
-	if (ws->ready >= 0 && something)
-		eventfd_write(ws->ready, 1);
-	else if (ws->ready >= 0)
-		eventfd_read(ws->ready, &value);
-}
-
 /*
  * Waits until the client sends or leaves, a signal comes, or, if sending, the client takes more;
  * then takes in what it sent. Only a send takes in more than the queue's limit allows for, because
@@ -199,7 +184,7 @@ static bool look(struct websocket *ws, bool sending, int timeout_ms)
 	if (set[1].revents & (POLLERR | POLLHUP | POLLNVAL) || set[2].revents)
 		ws->left = true;
 	ws->fed |= set[3].revents != 0;
-	announce(ws);
+	connection_announce(ws);
 	return found > 0;
 }
 
@@ -208,7 +193,7 @@ static enum websocket_event next(struct websocket *ws, struct websocket_message 
 {
 	bool taken = !ws->ended && inbox_take(&ws->inbox, &message->text, &message->length);
 
-	announce(ws);
+	connection_announce(ws);
 	if (taken)
 		return WEBSOCKET_MESSAGE;
 
@@ -343,49 +328,6 @@ const char *websocket_reason(struct websocket *ws)
 	return ws->error ? ws->reason : NULL;
 }
 
-static void close_once(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-static int add(int events, int fd, unsigned int what)
-{
-	struct epoll_event event = {.events = what, .data.fd = fd};
-
-	return fd < 0 ? -1 : epoll_ctl(events, EPOLL_CTL_ADD, fd, &event);
-}
-
-int websocket_fd(struct websocket *ws)
-{
-	if (ws->events >= 0)
-		return ws->events;
-
-	ws->events = epoll_create1(EPOLL_CLOEXEC);
-	ws->ready = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (ws->events < 0 || add(ws->events, ws->ready, EPOLLIN) < 0 ||
-	    add(ws->events, ws->in, EPOLLIN) < 0 ||
-	    (ws->out != ws->in && add(ws->events, ws->out, 0) < 0) ||
-	    (ws->signals >= 0 && add(ws->events, ws->signals, EPOLLIN) < 0) ||
-	    (ws->feed && add(ws->events, ws->feed->fd, EPOLLIN) < 0)) {
-		int error = errno;
-		close_once(&ws->events);
-		close_once(&ws->ready);
-		errno = error;
-	}
-	announce(ws);
-	return ws->events;
-}
-
-int connection_feed(struct websocket *ws, struct feed *feed)
-{
-	if (ws->events >= 0 && add(ws->events, feed->fd, EPOLLIN) < 0)
-		return -1;
-	ws->feed = feed;
-	return 0;
-}
-
 void websocket_close(struct websocket *ws)
 {
 	connection_end(ws, 0, "");
@@ -395,11 +337,11 @@ void websocket_close(struct websocket *ws)
 	ws->feed = NULL;
 	if (ws->in == ws->out)
 		ws->in = -1;
-	close_once(&ws->in);
-	close_once(&ws->out);
-	close_once(&ws->signals);
-	close_once(&ws->events);
-	close_once(&ws->ready);
+	connection_close_once(&ws->in);
+	connection_close_once(&ws->out);
+	connection_close_once(&ws->signals);
+	connection_close_once(&ws->events);
+	connection_close_once(&ws->ready);
 }
 
 void websocket_free(struct websocket *ws)
