@@ -31,6 +31,8 @@ static const struct {
 	{"echo.js", SCRIPT, CACHE},
 	{"echo.css", "text/css; charset=utf-8", CACHE},
 	{"echo.svg", "image/svg+xml", CACHE},
+	{"chat.html", "text/html; charset=utf-8", CACHE POLICY},
+	{"chat.js", SCRIPT, CACHE},
 };
 
 static int path_of(const struct page *page, const char *name, char path[PATH_MAX])

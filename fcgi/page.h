@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-enum { PAGE_FILES = 7 };
+enum { PAGE_FILES = 9 };
 
 struct page {
 	const char *directory;

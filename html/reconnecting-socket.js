@@ -15,9 +15,10 @@
  *	waiting     {delay, opened, code, reason}  ms until the next attempt
  *	closed      {opened, code, reason}         by the server; {} by close()
  *
- * What was lost, or never opened, is tried again; what the server ended in order (1000, or 1005: no
- * code) is not. The delays grow by factor from first to longest, each less a random part, at most
- * half, lest all clients return at once; they begin anew after a connection that lasted for steady.
+ * What was lost, or never opened, is tried again, at socket.url; what the server ended in order (1000,
+ * or 1005: no code) is not. The delays grow by factor from first to longest, each less a random part,
+ * at most half, lest all clients return at once; they begin anew after a connection that lasted for
+ * steady.
  */
 class ReconnectingSocket {
 	/* the options, in ms but for the factor */

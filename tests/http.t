@@ -99,8 +99,8 @@ def check_refused():
 
 def check_page():
     html = stack.ROOT / "html"
-    files = {"/": "index.html", "/echo": "index.html", "/echo?other=1": "index.html", "/serialize/echo/": "index.html",
-             **{f"/echo/{name}": name for name in ("echo.js", "cost.js", "words.js", "reconnecting-socket.js", "echo.css", "echo.svg")}}
+    files = {"/": "index.html", "/echo": "index.html", "/echo?other=1": "index.html", "/serialize/echo/": "index.html", "/chat": "chat.html",
+             **{f"/echo/{name}": name for name in ("echo.js", "cost.js", "words.js", "reconnecting-socket.js", "echo.css", "echo.svg", "chat.js")}}
     types = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8",
              "svg": "image/svg+xml"}
     for path, name in files.items():

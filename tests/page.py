@@ -6,6 +6,7 @@ import stack
 from selenium.webdriver.common.action_chains import ActionChains
 
 FILES = ["index.html", "echo.css", "echo.js", "cost.js", "words.js", "reconnecting-socket.js", "echo.svg"]
+CHAT = ["chat.html", "chat.js"]
 
 
 class Page:

@@ -62,6 +62,11 @@ static const struct {
 	T("/echo", "/echo.css", NULL, "200 OK", "Content-Type: text/css; charset=utf-8\r\n",
 	  "css\n"),
 	T("/echo", "/echo.svg", NULL, "200 OK", "Content-Type: image/svg+xml\r\n", "svg\n"),
+	T("/echo", "/chat.js", NULL, "200 OK", "Content-Type: text/javascript; charset=utf-8\r\n",
+	  "js\n"),
+	T("/chat", "", NULL, "200 OK", PAGE, "<p>chat\n"),
+	T("/chat", "", "message=hi", "200 OK", PAGE, "<p>chat\n"),
+	T("/echo", "/chat.html", NULL, "404 Not Found", TEXT, "Not Found\n"),
 	T("/echo", "/index.html", NULL, "404 Not Found", TEXT, "Not Found\n"),
 	T("/echo", "/secret", NULL, "404 Not Found", TEXT, "Not Found\n"),
 	T("/echo", "/../secret", NULL, "404 Not Found", TEXT, "Not Found\n"),
@@ -286,6 +291,8 @@ int main(void)
 	write_file("page/reconnecting-socket.js", "js\n");
 	write_file("page/echo.css", "css\n");
 	write_file("page/echo.svg", "svg\n");
+	write_file("page/chat.html", "<p>chat\n");
+	write_file("page/chat.js", "js\n");
 	write_file("page/secret", "secret\n");
 	static const char *const programs[] = {"ws/tool", "ws/sub/tool", "ws/.hidden", "outside",
 					       "ws/text"};
