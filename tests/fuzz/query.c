@@ -144,6 +144,7 @@ static enum place plain_route(const char *path)
 					    "/echo/echo.svg",
 					    "/echo/words.js",
 					    "/echo/cost.js",
+					    "/echo/chat.js",
 					    "/echo/reconnecting-socket.js"};
 
 	if (strcmp(path, "/echo") == 0 || strcmp(path, "/serialize/echo/") == 0)
