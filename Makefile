@@ -9,8 +9,10 @@ DEPS_caddy    = caddy spawn-fcgi
 DEPS_haproxy  = haproxy spawn-fcgi
 DEPS_CHECK    = $(sort $(DEPS_RUN) $(foreach server,$(SERVERS),$(DEPS_$(server)))) lighttpd-mod-openssl \
                 clang clang-tidy cppcheck gcovr libclang-rt-14-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
-                apache2-utils curl libfcgi-bin openssl \
+                apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox \
                 python3 python3-websockets python3-selenium chromium chromium-driver chromium-sandbox
+DEPS_BENCH    = $(DEPS_RUN) python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
+                python3-django python3-django-channels daphne libwebsockets-dev
 
 # The one place: --version, the man pages, duplex.pc and CHANGELOG.md follow it.
 VERSION = 0.1.0
@@ -128,11 +130,30 @@ $(BUILD)/obj/fcgi/%.o $(BUILD)/obj/ws/%.o: ALL_CFLAGS += $(WATCHED)
 
 unit: $(UNIT_TESTS) $(FAULTY)
 
+# What "make bench" needs, and what it can compare with where that is installed.
+BENCH = load smallest-fcgi $(if $(wildcard /usr/include/libwebsockets.h),libwebsockets) $(if $(shell command -v musl-gcc),echo-musl)
+$(BUILD)/bench/load: $(patsubst %,$(BUILD)/obj/tests/bench/%.o,load client latency)
+$(BUILD)/bench/load: BENCH_LIBS = -lwslay
+$(BUILD)/bench/smallest-fcgi: $(BUILD)/obj/tests/bench/smallest-fcgi.o
+$(BUILD)/bench/smallest-fcgi: BENCH_LIBS = -lfcgi
+$(BUILD)/bench/libwebsockets: $(BUILD)/obj/tests/bench/peers/libwebsockets.o
+$(BUILD)/bench/libwebsockets: BENCH_LIBS = -lwebsockets
+$(BUILD)/bench/load $(BUILD)/bench/smallest-fcgi $(BUILD)/bench/libwebsockets:
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(BENCH_LIBS) $(LDLIBS)
+$(BUILD)/bench/echo-musl: ws/echo.c $(LIBRARY:%=ws/%.c) $(wildcard ws/*.h)
+	@mkdir -p $(@D)
+	musl-gcc $(ALL_CFLAGS) -DDUPLEX_VERSION='"$(VERSION)"' $(ENDPOINT_LDFLAGS) -o $@ $(filter %.c,$^)
+bench-programs: $(BENCH:%=$(BUILD)/bench/%)
+
 deps: ## install what running needs, with SERVER= for another server than lighttpd
 	@conf/install-packages $(DEPS_RUN)
 
 deps-check: ## install what the tests need
 	@conf/install-packages $(DEPS_CHECK)
+
+deps-bench: ## install what "make bench" needs, and what it compares with
+	@conf/install-packages $(sort $(DEPS_BENCH))
 
 run: all ## run it on http://BIND:PORT/echo until Ctrl-C (BIND=127.0.0.1 PORT=8080 SERVER=lighttpd)
 	@BUILD='$(BUILD)' PORT='$(PORT)' BIND='$(BIND)' SERVER='$(SERVER)' conf/run/launch
@@ -150,6 +171,9 @@ check-slow: all ## run the tests that take minutes
 check-asan: ## run the tests with AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) check BUILD=$(BUILD)/asan ENDPOINT_LDFLAGS= HARDENING= \
 		CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer $(WERROR)'
+
+bench: all bench-programs ## measure it, beside floors and peers (BENCH_ROUNDS=9 BENCH_SECONDS=1): tables and plots in build/bench
+	@BUILD='$(BUILD)' PYTHONDONTWRITEBYTECODE=1 tests/bench/run
 
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --child-silent-after-fork=yes
 check-valgrind: unit ## run the tests in C under valgrind, and tests of the whole stack with our programs under it
@@ -200,7 +224,7 @@ clean: ## remove what was built
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | expand -t 16
 
-.PHONY: all unit deps deps-check run check check-slow check-asan check-valgrind analyze coverage run-coverage fuzz install \
-        uninstall clean help
+.PHONY: all unit bench bench-programs deps deps-bench deps-check run check check-slow check-asan check-valgrind analyze \
+        coverage run-coverage fuzz install uninstall clean help
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

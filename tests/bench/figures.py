@@ -1,0 +1,83 @@
+"""What the kernel and the packages say: processor time, memory, versions, and figures from many rounds."""
+import contextlib
+import os
+import pathlib
+import platform
+import re
+import statistics
+import subprocess
+import time
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PACKAGES = ("gcc", "libc6", "libfcgi0ldbl", "lighttpd", "websocketd", "wrk", "libwslay1", "musl-tools", "valgrind", "nodejs", "node-ws",
+            "python3", "python3-aiohttp", "python3-websockets", "python3-django", "python3-django-channels", "daphne", "libwebsockets17")
+
+
+def children(pid):
+    found = []
+    with contextlib.suppress(OSError):
+        for file in list(pathlib.Path(f"/proc/{pid}/task").glob("*/children")):
+            with contextlib.suppress(OSError):
+                found += [int(child) for child in file.read_text().split()]
+    return found
+
+
+def family(pid):
+    return [pid] + [one for child in children(pid) for one in family(child)]
+
+
+def name_of(pid):
+    return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def processor_seconds(pids):
+    """Of each program by name, and under "ended" of the children that have ended and were waited for."""
+    seconds = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            own, ended = (sum(map(int, fields[at:at + 2])) / TICKS for at in (11, 13))
+            seconds[name_of(pid)] = seconds.get(name_of(pid), 0) + own
+            seconds["ended"] = seconds.get("ended", 0) + ended
+    return seconds
+
+
+def available():
+    """KiB of memory that the whole system has left."""
+    return int(re.search(r"^MemAvailable:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text(), re.M)[1])
+
+
+def memory(pid):
+    """KiB that are the process's share (Pss), and its alone (private)."""
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    field = {name: int(kib) for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.M)}
+    return {"pss": field["Pss"], "private": field["Private_Clean"] + field["Private_Dirty"]}
+
+
+def wait_until(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+def versions():
+    listed = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package} ${Version}\n", *PACKAGES], capture_output=True, text=True).stdout
+    return dict(line.split()[1:] for line in listed.splitlines() if line.startswith("installed "))
+
+
+def machine():
+    model = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    total = re.search(r"^MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text(), re.M)
+    return {"date": time.strftime("%Y-%m-%d"), "processor": model[1] if model else platform.machine(), "cores": os.cpu_count(),
+            "memory_MiB": int(total[1]) // 1024, "kernel": platform.release(), "load_before": round(os.getloadavg()[0], 2), "versions": versions()}
+
+
+def spread(values):
+    return {"min": min(values), "median": statistics.median(values), "max": max(values), "rounds": len(values)}
+
+
+def ratio(these, those):
+    """Of the medians, and the spread of the ratios of each round."""
+    each = [this / that for this, that in zip(these, those) if that]
+    return {"ratio": statistics.median(these) / statistics.median(those), "min": min(each), "max": max(each)}

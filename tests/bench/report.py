@@ -1,0 +1,202 @@
+"""The results as tables (Markdown) and as plots (SVG, by gnuplot)."""
+import shutil
+import subprocess
+
+from figures import ratio, spread
+
+CELLS = ("1x1", "1x64", "50x16", "500x1")
+TITLES = {"duplex": "duplex", "smallest": "smallest libfcgi program", "static": "static file", "musl": "duplex, musl", "cat": "cat"}
+
+
+def title(name):
+    return TITLES.get(name, name)
+
+
+def rounded(value):
+    return f"{value:,.0f}"
+
+
+def whole(values):
+    """Median, with the least and the most."""
+    found = spread(values)
+    return f"{rounded(found['median'])} ({rounded(found['min'])}-{rounded(found['max'])})"
+
+
+def median(values):
+    return rounded(spread(values)["median"])
+
+
+def times(found):
+    return f"{found['ratio']:.2f} ({found['min']:.2f}-{found['max']:.2f})"
+
+
+def table(head, rows):
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def floors(found):
+    rows = []
+    for cell in CELLS:
+        mine, floor = found[cell]["duplex"], found[cell]["cat"]
+        rows.append([cell, whole(mine["rate"]), whole(floor["rate"]), times(ratio(mine["rate"], floor["rate"])),
+                     f"{median(mine['p50'])}, {median(mine['p99'])}", f"{median(floor['p50'])}, {median(floor['p99'])}"])
+    return "## Messages/s behind the same websocketd: ws/echo, and cat in its place\n\n" + table(
+        ["connections x in flight", "ws/echo", "cat", "ratio", "ws/echo p50, p99 in us", "cat p50, p99 in us"], rows)
+
+
+def http(found):
+    if found is None:
+        return ""
+    here = found["lighttpd"]
+    rows = [[title(name), whole(one["rate"]), times(ratio(here["duplex"]["rate"], one["rate"])), f"{median(one['p50'])}, {median(one['p99'])}"]
+            for name, one in here.items()]
+    text = "## Requests/s behind the same lighttpd (wrk, 32 connections)\n\n" + table(["", "requests/s", "duplex to it", "p50, p99 in us"], rows)
+    if "behind" in found:
+        rows = [[title(name), whole(found["direct"][name]["rate"]) if name in found["direct"] else "", whole(one["rate"]),
+                 times(ratio(found["behind"]["duplex"]["rate"], one["rate"]))] for name, one in found["behind"].items()]
+        text += "\n## Requests/s of the peers\n\n" + table(["", "direct", "behind lighttpd", "duplex to it, behind lighttpd"], rows)
+    return text
+
+
+def peers(found):
+    text = ""
+    for where, heading in (("direct", "direct"), ("behind", "behind the same lighttpd")):
+        cells = found[where]
+        if len(cells["1x1"]) > 1:
+            rows = [[title(name), *(f"{whole(cells[cell][name]['rate'])}; {median(cells[cell][name]['p50'])}, {median(cells[cell][name]['p99'])}" for cell in CELLS)]
+                    for name in cells["1x1"]]
+            text += f"## Messages/s; p50, p99 in us: peers, {heading}\n\n" + table(["", *CELLS], rows) + "\n"
+    opens = [[title(name), whole(one["opens"])] for name, one in found["direct"]["500x1"].items()]
+    return text + "## Connections opened/s, with a first message there and back (500)\n\n" + table(["", "connections/s"], opens)
+
+
+def cpu(found):
+    rows = [[title(name), ", ".join(f"{'the clients’ processes' if program == 'ended' else program} {spent}" for program, spent in one.items())]
+            for name, one in found.items()]
+    return "## Processor seconds for a million messages (50x16)\n\n" + table(["", "seconds by program"], rows)
+
+
+def large(found):
+    rows = [[title(name), f"{one['came back']} of 64", one["MB_per_second"] or "given up: nothing came back for 4 seconds"] for name, one in found.items()]
+    return "## 64 messages of 1 MB, 16 in flight\n\n" + table(["", "came back", "MB/s"], rows)
+
+
+def memory(found):
+    rows = []
+    for name, counts in found.items():
+        for count, one in counts.items():
+            idle, used = one["idle"], one["after 20 messages"]
+            rows.append([title(name), count, idle["system"], used["system"], idle["pss"], used["pss"], idle["server"],
+                         "" if idle["client"] is None else idle["client"], one["errors"]])
+    return ("## KiB of memory for an idle connection\n\nSystem is what MemAvailable lost, without the load generator's own memory but with both ends of the sockets; "
+            "Pss is of the server and all its processes; server is the private memory that websocketd or the peer gained, process the private memory of one client's "
+            "process (median).\n\n" + table(["", "connections", "system", "after 20 more messages", "Pss", "after 20 more", "server", "process", "errors"], rows))
+
+
+def wire(found):
+    rows = [[name, f"{one['out']:.0f}", f"{one['in']:.0f}", f"{one['out'] + one['in']:.0f}", f"{one['ip']:.0f}"] for name, one in found.items()]
+    browser, empty, socket = (found[name] for name in ("GET, headers of a browser", "empty poll, headers of a browser", "WebSocket"))
+    held = empty["out"] + browser["in"]
+    once_in_ten = 9 * (empty["out"] + empty["in"]) + held
+    return ("## Bytes on the wire for a message of 13 bytes, on a kept connection\n\n" + table(["", "out", "in", "TCP", "IP"], rows) +
+            f"\nComputed from these, with a browser's headers: by long polling a message from the server costs {held:.0f} bytes (an empty request, held until there is "
+            f"an answer), by polling once a second and with a message every ten seconds {once_in_ten:.0f}, by WebSocket {socket['in']:.0f}.\n")
+
+
+def start(found):
+    if not found:
+        return ""
+    rows = [[name, one["to_first_read"], f"{one['per_message']:.0f}", one["bytes"]] for name, one in found.items()]
+    return "## Instructions of an endpoint (callgrind)\n\n" + table(["linked by", "start to first read", "a message", "bytes of the program"], rows)
+
+
+def must_hold(results):
+    """What is promised, and whether this run shows it."""
+    rows = []
+
+    def add(what, value, limit, held):
+        rows.append([what, value, limit, "yes" if held else "NO"])
+
+    for cell, limit in (("1x1", 0.95), ("1x64", 1.0), ("50x16", 1.0)):
+        if "floors" in results:
+            found = ratio(*(results["floors"][cell][name]["rate"] for name in ("duplex", "cat")))
+            add(f"ws/echo to cat at {cell}", times(found), f"{limit:.2f} or more", found["ratio"] >= limit)
+    if "large" in results:
+        add("64 messages of 1 MB, 16 in flight, come back", results["large"]["duplex"]["came back"], "64", results["large"]["duplex"]["came back"] == 64)
+    if results.get("http"):
+        found = ratio(*(results["http"]["lighttpd"][name]["rate"] for name in ("duplex", "smallest")))
+        add("duplex to the smallest libfcgi program", times(found), "0.95 or more", found["ratio"] >= 0.95)
+    for count, one in results.get("memory", {}).get("duplex", {}).items():
+        add(f"private KiB of an idle endpoint, {count} connections", one["idle"]["client"], "56 or less", one["idle"]["client"] <= 56)
+    return "## What must hold\n\n" + table(["", "found", "wanted", "holds"], rows)
+
+
+def head(results):
+    machine = results["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    missing = f" Not installed, so left out: {', '.join(results['missing'])}." if results["missing"] else ""
+    return (f"# make bench, {machine['date']}\n\n{machine['processor']}, {machine['cores']} cores, {machine['memory_MiB']} MiB, Linux {machine['kernel']}, "
+            f"load {machine['load_before']} before it began. {results['rounds']} rounds of {results['seconds']:g} s, {results['rounds_of_peers']} for the peers; "
+            f"{results['took_seconds']} s in all.{missing}\n\n{versions}\n\n"
+            "Figures are the median of the rounds, and in brackets the least and the most; a ratio is that of the medians, and in brackets "
+            "the least and the most of the rounds. The load generator runs on the same cores.\n")
+
+
+SECTIONS = {"floors": floors, "http": http, "peers": peers, "cpu": cpu, "large": large, "memory": memory, "wire": wire, "start": start}
+
+
+def bars(output, name, heading, ylabel, columns, rows, logarithmic=False):
+    """A group of bars for each column, a bar for each row, from the least to the most."""
+    data = "".join(f'"{column}"' + "".join(f" {found['median']} {found['min']} {found['max']}" for found in (row[column] for row in rows.values())) + "\n"
+                   for column in columns)
+    plots = ", ".join(f'$data using {3 * at + 2}:{3 * at + 3}:{3 * at + 4}:xtic(1) title "{title(row)}"' for at, row in enumerate(rows))
+    script = f"""set terminal svg size 900,420 font "sans,12" background "white"
+set output "{output}/{name}.svg"
+set title "{heading}"
+set ylabel "{ylabel}"
+set style data histograms
+set style histogram errorbars gap 1.5 linewidth 1
+set style fill solid 0.8 border -1
+set grid y
+set key outside right top
+set format y "%.0f"
+{'set logscale y' if logarithmic else 'set yrange [0:*]'}
+$data << end
+{data}end
+plot {plots}
+"""
+    subprocess.run(["gnuplot"], input=script, text=True, check=True)
+
+
+def of(found, key="rate"):
+    return {cell: spread(found[cell][key]) for cell in found}
+
+
+def by_name(found, names=None):
+    """Cells of names to names of cells."""
+    return {name: of({cell: found[cell][name] for cell in found}) for name in names or next(iter(found.values()))}
+
+
+def plot(results, output):
+    if "floors" in results:
+        bars(output, "floors", "ws/echo and cat behind the same websocketd", "messages/s", CELLS, by_name(results["floors"]))
+    if results.get("http"):
+        rows = {name: {"behind lighttpd": spread(one["rate"])} for name, one in {**results["http"]["lighttpd"], **results["http"].get("behind", {})}.items()}
+        bars(output, "http", "HTTP behind the same lighttpd", "requests/s", ["behind lighttpd"], rows)
+    for where in results.get("peers", {}):
+        bars(output, f"peers-{where}", f"WebSocket, {'direct' if where == 'direct' else 'behind the same lighttpd'}", "messages/s", CELLS, by_name(results["peers"][where]))
+    if "memory" in results:
+        rows = {name: {count: spread([max(0.1, one["idle"]["pss"])]) for count, one in counts.items()} for name, counts in results["memory"].items()}
+        bars(output, "memory", "Memory of all processes (Pss) for an idle connection", "KiB", list(rows["duplex"]), rows, True)
+
+
+def write(results, output):
+    parts = [head(results), must_hold(results), *(SECTIONS[part](results[part]) for part in SECTIONS if part in results)]
+    if shutil.which("gnuplot"):
+        plot(results, output)
+    else:
+        parts.append("No plots: gnuplot is not installed.\n")
+    text = "\n".join(part for part in parts if part)
+    (output / "results.md").write_text(text)
+    return text

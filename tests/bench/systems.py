@@ -1,0 +1,162 @@
+"""What is measured, all started at once on ports of their own: websocketd, one lighttpd in front of everything, and the peers."""
+import contextlib
+import itertools
+import os
+import pathlib
+import random
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+import figures
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+
+PYTHON = "/usr/bin/python3"
+PEERS = {  # the command before the port, and what shows that it is installed
+    "libwebsockets": ([BUILD / "bench/libwebsockets"], [BUILD / "bench/libwebsockets", "--help"]),
+    "Node + ws": (["node", HERE / "peers/node-ws.js"], ["node", "-e", "require('ws')"]),
+    "aiohttp": ([PYTHON, HERE / "peers/aiohttp_echo.py"], [PYTHON, "-c", "import aiohttp"]),
+    "websockets": ([PYTHON, HERE / "peers/websockets_echo.py"], [PYTHON, "-c", "import websockets"]),
+    "Channels": ([PYTHON, "-m", "daphne", "-v", "0", "-b", "127.0.0.1", "channels_echo:application", "-p"], [PYTHON, "-c", "import channels, daphne"]),
+}
+FASTCGI = '\tfastcgi.server = ( "/" => ( ( "socket" => "@RUN@/smallest.sock", "bin-path" => "@RUN@/smallest-fcgi", "max-procs" => 2, ' \
+          '"check-local" => "disable", "disable-time" => 0 ) ) )\n'
+STATIC = '\tfastcgi.server = ()\n'
+PROXY = '\tfastcgi.server = ()\n\tproxy.header = ( "upgrade" => "enable" )\n' \
+        '\tproxy.server = ( "" => ( ( "host" => "127.0.0.1", "port" => @TO@, "disable-time" => 0 ) ) )\n'
+
+
+def raise_limit(wanted=65536):
+    """Descriptors for 4,000 clients, of which each takes five in websocketd; how many there are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(wanted, hard), max(wanted, hard)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def is_installed(check):
+    try:
+        environment = {**os.environ, "NODE_PATH": "/usr/share/nodejs"}
+        return check[-1] == "--help" and check[0].exists() or \
+            check[-1] != "--help" and subprocess.run(check, env=environment, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+class Systems:
+    def __init__(self, peers=tuple(PEERS)):
+        self.run = pathlib.Path(tempfile.mkdtemp(prefix="duplex-bench."))
+        self.processes = {}
+        self.ports = self.free_ports()
+        self.files = raise_limit()
+        self.log = open(self.run / "log", "w+b")
+        self.peers = [name for name in peers if is_installed(PEERS[name][1])]
+        self.missing = [name for name in peers if name not in self.peers]
+        self.direct = {}
+        self.behind = {}
+        try:
+            self.start_all()
+        except BaseException:
+            self.stop()
+            raise
+
+    @staticmethod
+    def free_ports():
+        """Below those that the kernel gives to clients."""
+        for port in itertools.chain(random.sample(range(12000, 32000), 2000)):
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+                yield port
+
+    def start(self, name, command, port, **options):
+        environment = {"PATH": os.environ["PATH"], "NODE_PATH": "/usr/share/nodejs", "PYTHONPATH": str(HERE / "peers"), "PYTHONDONTWRITEBYTECODE": "1"}
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment, **options)
+        self.processes[name] = process
+        if not figures.wait_until(lambda: self.is_open(port) or process.poll() is not None, 20) or process.poll() is not None:
+            self.log.seek(0)
+            raise RuntimeError(f"{name} does not start:\n{self.log.read().decode(errors='replace')[-2000:]}")
+
+    @staticmethod
+    def is_open(port):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    def start_all(self):
+        port = next(self.ports)
+        (self.run / "ws").mkdir()
+        for name, program in (("echo", BUILD / "ws/echo"), ("cat", "/bin/cat"), ("echo-musl", BUILD / "bench/echo-musl")):
+            (self.run / "ws" / name).symlink_to(program)
+        self.start("websocketd", ["websocketd", "--address=127.0.0.1", f"--port={port}", "--loglevel=fatal", f"--dir={self.run}/ws"], port)
+        self.direct.update({name: f"127.0.0.1:{port}/{path}" for name, path in (("duplex", "echo"), ("cat", "cat"), ("musl", "echo-musl"))})
+        for name in self.peers:
+            self.direct[name] = f"127.0.0.1:{(peer := next(self.ports))}/echo"
+            self.start(name, [*PEERS[name][0], str(peer)], peer)
+        self.start_lighttpd(port)
+
+    def start_lighttpd(self, websocketd):
+        port = next(self.ports)
+        sockets = ""
+        for name, content in (("smallest", FASTCGI), ("static", STATIC), *((name, PROXY) for name in self.peers)):
+            self.behind[name] = f"127.0.0.1:{(front := next(self.ports))}/echo"
+            to = self.direct.get(name, ":/").split(":")[1].split("/")[0]
+            sockets += f'$SERVER["socket"] == "127.0.0.1:{front}" {{\n{content.replace("@TO@", to)}}}\n'
+        self.behind["duplex"] = f"127.0.0.1:{port}/echo"
+        text = (HERE / "lighttpd.conf").read_text().replace("@SOCKETS@", sockets)
+        for at, value in (("RUN", self.run), ("PORT", port), ("FILES", self.files)):
+            text = text.replace(f"@{at}@", str(value))
+        (self.run / "lighttpd.conf").write_text(text)
+        (self.run / "duplex-local.conf").write_text(
+            f'var.duplex_paths := "^/echo$"\nvar.duplex_websocketd := ( "host" => "127.0.0.1", "port" => {websocketd} )\n'
+            f'var.duplex_fastcgi := ( "socket" => "{self.run}/fcgi.sock", "bin-path" => "{self.run}/duplex --page={self.run}/html", "max-procs" => 2 )\n')
+        for name, to in (("duplex.conf", ROOT / "conf/lighttpd.conf"), ("duplex", BUILD / "fcgi/duplex"), ("html", ROOT / "html"),
+                         ("smallest-fcgi", BUILD / "bench/smallest-fcgi")):
+            (self.run / name).symlink_to(to)
+        (self.run / "static").mkdir()
+        (self.run / "static/echo").write_text("Hello, World!")
+        self.start("lighttpd", ["lighttpd", "-D", "-f", str(self.run / "lighttpd.conf")], port)
+
+    def pid(self, name):
+        """Of the process that a WebSocket client of this system meets first."""
+        return self.processes[name if name in self.peers else "websocketd"].pid
+
+    def log_text(self):
+        return (self.run / "log").read_text(errors="replace")
+
+    def quiet(self):
+        """Waits until no client's process is left."""
+        return figures.wait_until(lambda: not figures.children(self.processes["websocketd"].pid), 30)
+
+    def end_clients(self):
+        """Those that hang do not end when their clients go: websocketd waits for them for ever."""
+        if not figures.wait_until(lambda: not figures.children(self.processes["websocketd"].pid), 2):
+            for pid in figures.children(self.processes["websocketd"].pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def stop(self):
+        for process in reversed(list(self.processes.values())):
+            process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.log.close()
+        shutil.rmtree(self.run, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
