@@ -141,7 +141,7 @@ $(BUILD)/bench/libwebsockets: BENCH_LIBS = -lwebsockets
 $(BUILD)/bench/load $(BUILD)/bench/smallest-fcgi $(BUILD)/bench/libwebsockets:
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(BENCH_LIBS) $(LDLIBS)
-$(BUILD)/bench/echo-musl: ws/echo.c $(LIBRARY:%=ws/%.c) $(wildcard ws/*.h)
+$(BUILD)/bench/echo-musl: ws/echo.c $(patsubst %,ws/%.c,$(filter-out channel push,$(LIBRARY))) $(wildcard ws/*.h)
 	@mkdir -p $(@D)
 	musl-gcc $(ALL_CFLAGS) -DDUPLEX_VERSION='"$(VERSION)"' $(ENDPOINT_LDFLAGS) -o $@ $(filter %.c,$^)
 bench-programs: $(BENCH:%=$(BUILD)/bench/%)
