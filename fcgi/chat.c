@@ -3,6 +3,7 @@
 #include "../ws/utf8.h"
 #include "query.h"
 
+#include <err.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,33 +23,37 @@ static time_t seconds(void)
 	return now.tv_sec;
 }
 
-/* The connection, made anew if it is lost; NULL if Redis is not there. One that does not answer is
- * left alone until the next second, lest every request for it keeps a worker from the others that
- * long. */
+/* The connection; NULL if Redis is not there. One that does not answer is left alone until the next
+ * second, lest every request for it keeps a worker from the others that long. */
 static redisContext *redis_of(struct chat *chat)
 {
 	const char *reason;
 
-	if (chat->redis && chat->redis->err) {
-		redisFree(chat->redis);
-		chat->redis = NULL;
-		chat->lost = seconds();
+	if (chat->lost == seconds())
+		return NULL;
+	if (channel_keep(&chat->redis, &reason) == 0) {
+		chat->told = false;
+		return chat->redis;
 	}
-	if (chat->redis == NULL && seconds() != chat->lost) {
-		chat->redis = channel_connect(&reason);
-		if (chat->redis == NULL)
-			chat->lost = seconds();
-	}
-	return chat->redis;
+	if (!chat->told)
+		warnx("%s", reason);
+	chat->told = true;
+	chat->lost = seconds();
+	return NULL;
 }
+
+/* as many lines as fit into what a web server takes at once, so that no slow client keeps a worker
+ */
+enum { ENOUGH = 131072 };
 
 static void write_line(void *context, const char *id, const char *text, size_t length)
 {
+	FILE *out = context;
 	size_t json_length;
-	char *json = channel_json(id, text, length, &json_length);
+	char *json = ftell(out) < ENOUGH ? channel_json(id, text, length, &json_length) : NULL;
 
 	if (json)
-		fprintf(context, "%s\n", json);
+		fprintf(out, "%s\n", json);
 	free(json);
 }
 
@@ -70,8 +75,7 @@ void chat_read(struct chat *chat, const char *after, struct response *response)
 {
 	size_t length = 0;
 
-	if (!channel_is_id(after) &&
-	    (after[0] != '-' || strspn(after + 1, "0123456789") + 1 != strlen(after))) {
+	if (!channel_is_start(after)) {
 		http_status(response, 400);
 		return;
 	}
@@ -122,6 +126,8 @@ static void publish(struct chat *chat, const char *message, size_t length,
 
 	if (redis == NULL || channel_publish(redis, CHANNEL, message, length, id) < 0) {
 		http_status(response, redis ? status_of(errno) : 503);
+		if (redis && redis->err)
+			chat->lost = seconds();
 		return;
 	}
 	http_status(response, 202);

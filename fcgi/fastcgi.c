@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +19,23 @@ static void stop(int signal)
 }
 
 /*
+ * A web server may pass a client's slowness on, and libfcgi waits without a limit for a request to
+ * come and for an answer to be taken: so that no client has a worker to itself, its connection is
+ * ended after this time. It is less than what systemd waits for at a stop.
+ */
+enum { DEADLINE_SECONDS = 4 };
+static FCGX_Request in_hand = {.ipcFd = -1};
+
+static void end_connection(int signal)
+{
+	int error = errno;
+
+	(void)signal;
+	shutdown(in_hand.ipcFd, SHUT_RDWR);
+	errno = error;
+}
+
+/*
  * SIGTERM, SIGINT and SIGUSR1, which multiwatch and other FastCGI process managers send to stop a
  * worker, are blocked, except where *waiting is in force: a signal in the middle of a request would
  * break libfcgi's reads and writes, and one just before accept(2) would be missed.
@@ -28,6 +44,7 @@ static int catch_signals(sigset_t *waiting)
 {
 	static const int caught[] = {SIGTERM, SIGINT, SIGUSR1};
 	struct sigaction action = {.sa_handler = stop};
+	struct sigaction deadline = {.sa_handler = end_connection, .sa_flags = SA_RESTART};
 	sigset_t blocked;
 
 	sigemptyset(&blocked);
@@ -40,23 +57,19 @@ static int catch_signals(sigset_t *waiting)
 		if (sigaction(caught[i], &action, NULL) < 0)
 			return -1;
 	}
-	return 0;
+	return sigaction(SIGALRM, &deadline, NULL);
 }
 
-/* nothing, if it is not all there within the time: a client that sends slowly must not have a
- * worker to itself */
+/* nothing, if it is not all there: what came of it is not what was sent */
 static size_t read_body(void *body, char *room, size_t size)
 {
-	static const struct timeval limit = {.tv_sec = 10};
-	FCGX_Request *fcgi = body;
+	FCGX_Stream *in = body;
 	size_t length = 0;
 	int n;
 
-	setsockopt(fcgi->ipcFd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-	while (length < size &&
-	       (n = FCGX_GetStr(room + length, (int)(size - length), fcgi->in)) > 0)
+	while (length < size && (n = FCGX_GetStr(room + length, (int)(size - length), in)) > 0)
 		length += (size_t)n;
-	return FCGX_GetError(fcgi->in) ? 0 : length;
+	return FCGX_GetError(in) ? 0 : length;
 }
 
 static void answer(struct site *site, FCGX_Request *fcgi)
@@ -69,7 +82,7 @@ static void answer(struct site *site, FCGX_Request *fcgi)
 	fcgi->keepConnection = 0;
 	http_request(fcgi->envp, &request);
 	request.read_body = read_body;
-	request.body = fcgi;
+	request.body = fcgi->in;
 	route(site, &request, &response);
 	FCGX_PutStr(head, (int)http_head(&response, head), fcgi->out);
 	if (http_has_body(&request, &response))
@@ -95,7 +108,6 @@ static bool is_passing(int error, const sigset_t *waiting)
 int fastcgi_serve(struct site *site)
 {
 	struct pollfd socket = {.fd = STDIN_FILENO, .events = POLLIN};
-	FCGX_Request fcgi;
 	sigset_t waiting;
 	int flags = fcntl(STDIN_FILENO, F_GETFL);
 
@@ -103,7 +115,7 @@ int fastcgi_serve(struct site *site)
 	 * in theirs */
 	if (flags < 0 || fcntl(STDIN_FILENO, F_SETFL, flags | O_NONBLOCK) < 0 ||
 	    catch_signals(&waiting) < 0 || FCGX_Init() != 0 ||
-	    FCGX_InitRequest(&fcgi, STDIN_FILENO, 0) != 0) {
+	    FCGX_InitRequest(&in_hand, STDIN_FILENO, 0) != 0) {
 		warn("setting up FastCGI on standard input");
 		return 1;
 	}
@@ -113,14 +125,16 @@ int fastcgi_serve(struct site *site)
 		ppoll(NULL, 0, &(struct timespec){0}, &waiting);
 		if (stopping || ppoll(&socket, 1, NULL, &waiting) <= 0)
 			continue;
-		int result = FCGX_Accept_r(&fcgi);
-		if (result == 0) {
-			answer(site, &fcgi);
-		} else if (!is_passing(-result, &waiting)) {
+		alarm(DEADLINE_SECONDS);
+		int result = FCGX_Accept_r(&in_hand);
+		if (result == 0)
+			answer(site, &in_hand);
+		alarm(0);
+		if (result < 0 && !is_passing(-result, &waiting)) {
 			warnx("accept: error %d", -result);
 			return 1;
 		}
 	}
-	FCGX_Free(&fcgi, 1);
+	FCGX_Free(&in_hand, 1);
 	return 0;
 }

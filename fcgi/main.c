@@ -6,6 +6,7 @@
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <stdnoreturn.h>
@@ -135,6 +136,7 @@ int main(int argc, char **argv)
 		      "--help");
 		return 2;
 	}
+	signal(SIGPIPE, SIG_IGN); /* a Redis or a reader that is gone is an error, not the end */
 	open_site(&options, &site);
 	status = fastcgi ? fastcgi_serve(&site) : cgi_serve(&site);
 	page_close(&site.page);

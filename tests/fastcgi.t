@@ -154,6 +154,19 @@ def check_kept_connection():
     tap.equal(workers.stop(), [(0, b"")], "and the worker ends")
 
 
+def check_deadline():
+    """A request that does not come to its end must not have the worker to itself."""
+    workers = fcgi.Workers()
+    slow = workers.connect()
+    slow.sendall(fcgi.REQUEST[:40])
+    tap.ok(stack.wait_until(lambda: len(os.listdir(f"/proc/{workers.processes[0].pid}/fd")) > 3), "the one worker has half a request in hand")
+    other = workers.connect()
+    other.sendall(fcgi.REQUEST)
+    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(other), "the next is answered all the same")
+    tap.equal(fcgi.read_all(slow), b"", "the half one is ended")
+    tap.equal(workers.stop(), [(0, b"")], "and the worker ends with nothing to say")
+
+
 def check_broken_clients():
     workers = fcgi.Workers()
     for bad in (b"", b"\0", b"GET / HTTP/1.1\r\n\r\n", fcgi.REQUEST[:8], fcgi.REQUEST[:40], fcgi.BEGIN + fcgi.record(4, b"\xff" * 7), fcgi.REQUEST):
@@ -172,5 +185,6 @@ check_spawn_fcgi()
 check_sigterm()
 check_sigterm_under_load()
 check_kept_connection()
+check_deadline()
 check_broken_clients()
 tap.done()

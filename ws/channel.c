@@ -2,6 +2,7 @@
 #include "utf8.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,43 +63,65 @@ static redisContext *connect_to(const char *address)
 		       : NULL;
 }
 
-/* true if Redis knows us */
-static bool is_let_in(redisContext *redis, const char *password)
+/* NULL if Redis lets us in, or why it does not */
+static const char *refusal(redisContext *redis, const char *password)
 {
+	static char text[128];
 	redisReply *reply = password[0] ? redisCommand(redis, "AUTH %s", password)
 					: redisCommand(redis, "PING");
-	bool let_in = reply && reply->type == REDIS_REPLY_STATUS;
 
-	if (reply)
-		freeReplyObject(reply);
-	return let_in;
+	if (reply == NULL)
+		return redis->errstr;
+	snprintf(text, sizeof text, "%s", reply->type == REDIS_REPLY_ERROR ? reply->str : "");
+	freeReplyObject(reply);
+	return text[0] ? text : NULL;
 }
 
-redisContext *channel_connect(const char **reason)
+static redisContext *connect_or_say(const char **reason)
 {
 	static const struct timeval limit = {.tv_sec = 1};
-	static char text[192];
+	static char text[384];
 	char password[128];
 	const char *variable = getenv(CHANNEL_REDIS);
 	const char *address = split_password(variable && variable[0] ? variable
 								     : CHANNEL_REDIS_DEFAULT,
 					     password, sizeof password);
 	redisContext *redis = connect_to(address);
+	const char *why = redis == NULL ? "is no address" : redis->err ? redis->errstr : NULL;
 
-	*reason = text;
-	if (redis && redis->err == 0 && address[0] != '/')
+	if (why == NULL && address[0] != '/')
 		redisEnableKeepAlive(redis); /* a host that is gone without a word is noticed */
-	if (redis && redis->err == 0 && redisSetTimeout(redis, limit) == REDIS_OK &&
-	    is_let_in(redis, password))
+	if (why == NULL && redisSetTimeout(redis, limit) != REDIS_OK)
+		why = redis->errstr;
+	if (why == NULL)
+		why = refusal(redis, password);
+	if (why == NULL)
 		return redis;
-	snprintf(text, sizeof text, "Redis at %s: %s", address,
-		 redis == NULL ? "is no address"
-		 : redis->err  ? redis->errstr
-			       : "the password is refused");
+	snprintf(text, sizeof text, "Redis at %s: %s", address, why);
+	*reason = text;
 	if (redis)
 		redisFree(redis);
 	errno = EIO;
 	return NULL;
+}
+
+/* A connection that nothing is asked of has nothing to say but that it is over. */
+static bool is_lost(const redisContext *redis)
+{
+	struct pollfd set = {.fd = redis->fd, .events = POLLIN};
+
+	return redis->err || poll(&set, 1, 0) != 0;
+}
+
+int channel_keep(redisContext **redis, const char **reason)
+{
+	if (*redis && is_lost(*redis)) {
+		redisFree(*redis);
+		*redis = NULL;
+	}
+	if (*redis == NULL)
+		*redis = connect_or_say(reason);
+	return *redis ? 0 : -1;
 }
 
 static void write_key(char key[KEY_SIZE], const char *name)
@@ -154,29 +177,43 @@ static int find_last(redisContext *redis, const char *name, size_t count, char i
 	return is_list ? 0 : fail(EIO);
 }
 
+/* "-" and a number: that number; -1 if it is none */
+static long count_of(const char *after)
+{
+	size_t digits = after[0] == '-' ? strspn(after + 1, "0123456789") : 0;
+
+	return digits > 0 && after[1 + digits] == '\0' ? strtol(after + 1, NULL, 10) : -1;
+}
+
+bool channel_is_start(const char *after)
+{
+	return channel_is_id(after) || count_of(after) >= 0;
+}
+
 int channel_start(redisContext *redis, const char *name, const char *after,
 		  char id[CHANNEL_ID_SIZE])
 {
+	long count = after ? count_of(after) : 0;
+
 	if (after && channel_is_id(after)) {
 		snprintf(id, CHANNEL_ID_SIZE, "%s", after);
 		return 0;
 	}
-	long count = after && after[0] == '-' ? strtol(after + 1, NULL, 10) : 0;
-	if (count < 0 || count > CHANNEL_KEPT)
-		count = CHANNEL_KEPT;
+	count = count < 0 ? 0 : count > CHANNEL_BATCH ? CHANNEL_BATCH : count;
 	return find_last(redis, name, (size_t)count, id);
 }
 
-bool channel_has(redisContext *redis, const char *name, const char *id)
+int channel_has(redisContext *redis, const char *name, const char *id)
 {
 	char key[KEY_SIZE];
 
 	write_key(key, name);
 	redisReply *reply = redisCommand(redis, "XRANGE %s %s %s", key, id, id);
-	bool has = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 1;
+	bool says = reply && reply->type == REDIS_REPLY_ARRAY;
+	bool has = says && reply->elements == 1;
 	if (reply)
 		freeReplyObject(reply);
-	return has;
+	return says ? has : fail(EIO);
 }
 
 int channel_ask(redisContext *redis, const char *name, const char *id, bool wait)
@@ -200,24 +237,42 @@ int channel_ask(redisContext *redis, const char *name, const char *id, bool wait
 static const redisReply *text_of(const redisReply *entry)
 {
 	const redisReply *fields = entry->element[1];
-	bool is_ours = fields->type == REDIS_REPLY_ARRAY && fields->elements == 2 &&
-		       fields->element[1]->type == REDIS_REPLY_STRING;
+	const redisReply *text = fields->type == REDIS_REPLY_ARRAY && fields->elements == 2
+					 ? fields->element[1]
+					 : NULL;
+	bool is_ours = text && text->type == REDIS_REPLY_STRING &&
+		       utf8_valid_prefix(text->str, text->len) == text->len;
 
-	return is_ours ? fields->element[1] : NULL;
+	return is_ours ? text : NULL;
+}
+
+/* the entries in a reply; NULL if there are none */
+static const redisReply *entries_of(const redisReply *reply)
+{
+	bool is_stream = reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 &&
+			 reply->element[0]->type == REDIS_REPLY_ARRAY &&
+			 reply->element[0]->elements == 2 &&
+			 reply->element[0]->element[1]->type == REDIS_REPLY_ARRAY;
+
+	return is_stream ? reply->element[0]->element[1] : NULL;
+}
+
+int channel_count(const redisReply *reply)
+{
+	const redisReply *entries = entries_of(reply);
+
+	if (entries)
+		return (int)entries->elements;
+	return reply->type == REDIS_REPLY_NIL ? 0 : fail(EIO);
 }
 
 int channel_take(const redisReply *reply, channel_function *function, void *context,
 		 char id[CHANNEL_ID_SIZE])
 {
-	if (reply->type == REDIS_REPLY_NIL)
-		return 0;
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 1 ||
-	    reply->element[0]->type != REDIS_REPLY_ARRAY || reply->element[0]->elements != 2 ||
-	    reply->element[0]->element[1]->type != REDIS_REPLY_ARRAY)
-		return fail(EIO);
+	const redisReply *entries = entries_of(reply);
+	int count = channel_count(reply);
 
-	const redisReply *entries = reply->element[0]->element[1];
-	for (size_t i = 0; i < entries->elements; i++) {
+	for (int i = 0; i < count; i++) {
 		const char *entry_id = id_of(entries->element[i]);
 		const redisReply *text = entry_id ? text_of(entries->element[i]) : NULL;
 		if (text)
@@ -225,7 +280,7 @@ int channel_take(const redisReply *reply, channel_function *function, void *cont
 		if (entry_id)
 			snprintf(id, CHANNEL_ID_SIZE, "%s", entry_id);
 	}
-	return (int)entries->elements;
+	return count;
 }
 
 /* the escape of a byte in a string of JSON (RFC 8259 7), or NULL if it needs none */

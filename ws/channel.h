@@ -35,32 +35,41 @@ bool channel_is_name(const char *name);
 /* true if it is the id of a message, as channel_publish has given it */
 bool channel_is_id(const char *id);
 
-/* A connection to Redis, which the caller frees by redisFree; NULL with errno set, and *reason in
- * English, in static memory, if there is none within a second. */
-redisContext *channel_connect(const char **reason);
+/* Makes *redis a connection to Redis if it is NULL, or one that is lost. 0, or -1 with errno EIO,
+ * *redis NULL and *reason in English, in static memory, if there is none within about a second a
+ * step. What uses it later may set redis->err: then it is lost. The caller frees it by redisFree.
+ */
+int channel_keep(redisContext **redis, const char **reason);
 
 /* Publishes text on a channel and writes its id: 0, or -1 with errno set:
  *   EINVAL    the name is none
  *   EMSGSIZE  the text is longer than CHANNEL_MESSAGE_MAX
  *   EILSEQ    it is not valid UTF-8, or it contains a newline
- *   EIO       Redis did not take it: redis->errstr or the log of Redis says why
+ *   EIO       Redis did not say that it took it
  */
 int channel_publish(redisContext *redis, const char *name, const char *text, size_t length,
 		    char id[CHANNEL_ID_SIZE]);
 
+/* true if it tells where a reader may begin: an id, or "-" and a number */
+bool channel_is_start(const char *after);
+
 /* Finds where a reader begins, and writes the id after which it is served:
  *   after  an id: what was published after that message;
- *          "-20": the last 20, and so on; NULL or anything else: only what comes
+ *          "-20": the last 20, and so on, to 100; NULL or anything else: only what comes
  * 0, or -1 with errno EIO. */
 int channel_start(redisContext *redis, const char *name, const char *after,
 		  char id[CHANNEL_ID_SIZE]);
 
-/* true if the message with that id is still kept, and so everything after it */
-bool channel_has(redisContext *redis, const char *name, const char *id);
+/* 1 if the message with that id is still kept, and so everything after it; 0 if not; -1 with errno
+ * EIO if Redis does not say */
+int channel_has(redisContext *redis, const char *name, const char *id);
 
 /* Asks for what comes after id, and if wait is true for as long as nothing does: to be followed by
  * channel_take when the descriptor of redis is readable. 0, or -1 with errno EIO. */
 int channel_ask(redisContext *redis, const char *name, const char *id, bool wait);
+
+/* how many messages are in a reply to channel_ask, -1 if it is no such reply */
+int channel_count(const redisReply *reply);
 
 /* Gives the messages of a reply to channel_ask, and writes the id of the last to id. How many there
  * were, or -1 with errno EIO if it is no such reply. */

@@ -1,6 +1,7 @@
 /* the chat endpoint: what anybody sends is published, and everybody gets it */
 #include "push.h"
 
+#include <err.h>
 #include <string.h>
 
 /* ?after=ID is the last message that a client that comes back has seen; a newcomer gets the last 20
@@ -19,8 +20,10 @@ static void chat(struct websocket *ws)
 	if (websocket_subscribe(ws, "chat", last_seen(ws)) < 0)
 		return;
 	while (websocket_wait(ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE)
-		if (websocket_publish("chat", message.text, message.length) < 0)
+		if (websocket_publish("chat", message.text, message.length) < 0) {
+			warn("a message is not published");
 			return;
+		}
 }
 
 int main(void)

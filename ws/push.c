@@ -6,11 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-/* how long a client may take nothing, and how long it may take for what was read at once before it
- * is asked whether it has lost something */
-enum { PATIENCE_MS = 30000, SLOW_SECONDS = 1 };
+/* how long a client may take nothing */
+enum { PATIENCE_MS = 30000 };
 
 struct subscription {
 	struct feed feed;
@@ -49,24 +47,26 @@ static void send_message(void *context, const char *id, const char *text, size_t
 	free(json);
 }
 
-/* A slow client may have been overtaken by the end of what is kept: then something is lost. */
-static bool is_overtaken(struct subscription *subscription, time_t began)
+/*
+ * Whether nothing was lost before this reply. A client that is slower than what is published reads
+ * full batches, and may have been overtaken by the end of what is kept; if what it has seen last is
+ * there even now, it was not.
+ */
+static int is_complete(struct subscription *subscription, const redisReply *reply)
 {
-	struct timespec now;
+	int count = channel_count(reply);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec - began > SLOW_SECONDS &&
-	       !channel_has(subscription->redis, subscription->name, subscription->last);
+	if (count < CHANNEL_BATCH || strcmp(subscription->last, "0-0") == 0)
+		return count < 0 ? -1 : 1;
+	return channel_has(subscription->redis, subscription->name, subscription->last);
 }
 
 static void deliver(struct websocket *ws)
 {
 	struct subscription *subscription = (struct subscription *)ws->feed;
 	redisContext *redis = subscription->redis;
-	struct timespec began;
 	void *reply = NULL;
 
-	clock_gettime(CLOCK_MONOTONIC, &began);
 	if (redisBufferRead(redis) != REDIS_OK ||
 	    redisGetReplyFromReader(redis, &reply) != REDIS_OK) {
 		end_without_redis(ws, redis);
@@ -74,11 +74,14 @@ static void deliver(struct websocket *ws)
 	}
 	if (reply == NULL) /* it is not all there yet */
 		return;
-	int taken = channel_take(reply, send_message, ws, subscription->last);
+	int complete = is_complete(subscription, reply);
+	if (complete > 0)
+		channel_take(reply, send_message, ws, subscription->last);
 	freeReplyObject(reply);
-	if (taken >= 0 && is_overtaken(subscription, began.tv_sec))
+	if (complete == 0)
 		connection_end(ws, ENOBUFS, "the client is behind by more than is kept");
-	else if (taken < 0 || channel_ask(redis, subscription->name, subscription->last, true) < 0)
+	else if (complete < 0 ||
+		 channel_ask(redis, subscription->name, subscription->last, true) < 0)
 		end_without_redis(ws, redis);
 }
 
@@ -87,8 +90,7 @@ static int begin(struct websocket *ws, struct subscription *subscription, const 
 {
 	const char *reason;
 
-	subscription->redis = channel_connect(&reason);
-	if (subscription->redis == NULL) {
+	if (channel_keep(&subscription->redis, &reason) < 0) {
 		connection_end(ws, EIO, reason);
 		return -1;
 	}
@@ -127,11 +129,7 @@ int websocket_publish(const char *channel, const char *text, size_t length)
 	const char *reason;
 	char id[CHANNEL_ID_SIZE];
 
-	if (redis && redis->err) {
-		redisFree(redis);
-		redis = NULL;
-	}
-	if (redis == NULL && (redis = channel_connect(&reason)) == NULL)
-		return -1;
-	return channel_publish(redis, channel, text, length, id);
+	return channel_keep(&redis, &reason) < 0
+		       ? -1
+		       : channel_publish(redis, channel, text, length, id);
 }
