@@ -1,0 +1,156 @@
+#!/usr/bin/python3
+"""/chat over HTTP: its table by curl through the whole stack, as CGI from the shell, and bodies that come slowly or in part."""
+import json
+import re
+import subprocess
+import urllib.parse
+
+import fcgi
+import stack
+import tap
+
+stack.need("curl")
+from redis_server import Redis
+
+FORM = "application/x-www-form-urlencoded"
+LONGEST = 16384
+TEXTS = ["hello", "", '"quoted"', "back\\slash", "\\u0041", "".join(map(chr, range(1, 10))) + "".join(map(chr, range(11, 33))), "a\0b", "\x7f\x85\u2028",
+         "\u00e9\u5b57\U0001F600", "</script>", "a&b=c+d%20", "x" * LONGEST, "\0" * LONGEST, "\u00e9" * (LONGEST // 2)]
+
+
+def curl(*arguments, query="", stdin=None):
+    """The status, the headers by lower-case name, and the body."""
+    output = subprocess.run(["curl", "-s", "-i", "-H", "Expect:", *arguments, site.url("/chat") + query], input=stdin, capture_output=True).stdout
+    head, _, body = output.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    return int(lines[0].split()[1]), dict(line.lower().split(": ", 1) for line in lines[1:]), body
+
+
+def post(body, *arguments):
+    return curl("--data-binary", "@-", *arguments, stdin=body)
+
+
+def form(text):
+    return "message=" + urllib.parse.quote_plus(text, safe="") if isinstance(text, str) else text
+
+
+def texts_after(after):
+    status, headers, body = curl(query=f"?after={after}")
+    tap.ok(status == 200 and headers["content-type"] == "application/x-ndjson; charset=utf-8" and int(headers["content-length"]) == len(body),
+           f"after={after}: lines of JSON")
+    lines = body.decode().split("\n")
+    return [json.loads(line) for line in lines[:-1]] if lines[-1] == "" else None
+
+
+def check_publish():
+    ids = []
+    for text in TEXTS:
+        status, headers, body = post(form(text).encode())
+        tap.ok(status == 202 and re.fullmatch(rb"\d+-\d+\n", body) and headers["cache-control"] == "no-store", f"POST {tap.shorten(text[:20])}: 202 and an id")
+        ids.append(body.decode().strip())
+    messages = texts_after("0-0")
+    tap.equal(messages, [{"id": id_, "text": text} for id_, text in zip(ids, TEXTS)], "each is there as it was sent, in order")
+    tap.equal(texts_after(ids[2]), messages[3:], "after an id: what came after it")
+    tap.equal(texts_after(ids[-1]), [], "after the last: nothing")
+    for number, wanted in ((1, 1), (3, 3), (0, 0), (1000, len(TEXTS))):
+        tap.equal(texts_after(f"-{number}"), messages[len(messages) - wanted:], f"-{number}: the last {wanted}")
+    status, headers, body = curl("-I", query="?after=0-0")
+    length = sum(len(json.dumps(message, separators=(",", ":"), ensure_ascii=False)) for message in messages)
+    tap.ok(status == 200 and body == b"" and int(headers["content-length"]) > length, "HEAD: the length without the body")
+
+
+def check_hundreds():
+    for number in range(250):
+        redis.ask("XADD", "duplex:chat", "*", "text", f"number {number}")
+    wanted = [f"number {number}" for number in range(250)]
+    first = texts_after("-250")
+    tap.equal([message["text"] for message in first], wanted[:100], "100 at most at once")
+    second = texts_after(first[-1]["id"])
+    third = texts_after(second[-1]["id"])
+    tap.equal([message["text"] for message in first + second + third], wanted, "and the rest after the last of them")
+    tap.equal(texts_after("-99999999999999999999")[0]["text"], TEXTS[0], "more than there are: from the beginning")
+
+
+def check_refused():
+    other = ("-H", "Origin: http://elsewhere.example")
+    table = [
+        (b"", 400, ()), (b"other=1", 400, ()), (b"message=%ff", 400, ()), (b"message=\xff", 400, ()), (b"message=a%0Ab", 400, ()), (b"message=%0A", 400, ()),
+        (b"message=hi", 403, other), (b"message=hi", 403, ("-H", "Origin: null")), (b"message=hi", 403, ("-H", f"Origin: http://127.0.0.1:{site.port}0")),
+        (b"message=hi", 403, ("-H", f"Origin: http://127.0.0.1:{site.port}@elsewhere.example")),
+        (b"message=hi", 202, ("-H", f"Origin: http://127.0.0.1:{site.port}")), (b"message=hi", 202, ("-H", f"Origin: https://127.0.0.1:{site.port}")),
+        (b"message=" + b"x" * (LONGEST + 1), 413, ()), (b"message=" + b"%78" * LONGEST, 202, ()), (b"message=" + b"%78" * (LONGEST + 1), 413, ()),
+        (b"x" * 200000, 413, ()), (b"message=hi&" + b"x" * 200000, 413, ()),
+        (b"message=hi", 415, ("-H", "Content-Type: text/plain")), (b"message=hi", 415, ("-H", "Content-Type: multipart/form-data; boundary=x")),
+        (b"message=hi", 415, ("-H", f"Content-Type: {FORM}x")), (b"message=hi", 415, ("-H", "Content-Type:")),
+        (b"message=hi", 202, ("-H", f"Content-Type: {FORM}; charset=utf-8")), (b"message=hi", 202, ("-H", f"Content-Type: {FORM.upper()}")),
+        (b"message=hi", 405, ("-X", "PUT")), (b"message=hi", 405, ("-X", "DELETE")), (b"message=hi", 405, ("-X", "PATCH")),
+    ]
+    before = int(redis.ask("XLEN", "duplex:chat"))
+    for body, wanted, arguments in table:
+        status, headers, _ = post(body, *arguments)
+        tap.equal((status, headers.get("allow")), (wanted, "get, head, post" if wanted == 405 else None), f"{body[:20]!r}, {len(body)} bytes {arguments}: {wanted}")
+    tap.equal(int(redis.ask("XLEN", "duplex:chat")) - before, sum(wanted == 202 for _, wanted, _ in table), "what is refused is not published")
+    for after in ("", "x", "-x", "--5", "-5x", "1", "1-", "1-1-1", "$", "%2B"):
+        tap.equal(curl(query=f"?after={after}")[0], 400, f"after={after!r}: 400")
+    output = subprocess.run(["curl", "-s", "-i", "-d", "message=hi", site.url("/echo")], capture_output=True).stdout
+    tap.ok(output.startswith(b"HTTP/1.1 405 ") and b"\r\nAllow: GET, HEAD\r\n" in output, "POST to /echo: 405 as before")
+
+
+def cgi(body=b"", **variables):
+    environment = {**fcgi.INHERITED, "DUPLEX_REDIS": redis.address, "SCRIPT_NAME": "/chat", "CONTENT_TYPE": FORM, "REQUEST_METHOD": "POST", **variables}
+    result = subprocess.run([stack.BUILD / "fcgi/duplex"], input=body, cwd=stack.ROOT, env=environment, capture_output=True, timeout=30)
+    tap.equal((result.returncode, result.stderr), (0, b""), "as CGI, from the shell")
+    head, _, text = result.stdout.partition(b"\r\n\r\n")
+    return int(head.split()[1]), text
+
+
+def check_cgi():
+    status, id_ = cgi(b"message=over+CGI")
+    tap.equal(status, 202, "POST")
+    status, text = cgi(REQUEST_METHOD="GET", QUERY_STRING="after=-1")
+    tap.equal((status, json.loads(text)), (200, {"id": id_.decode().strip(), "text": "over CGI"}), "GET gives what was posted")
+    tap.equal(cgi(REQUEST_METHOD="HEAD", QUERY_STRING="after=-1"), (200, b""), "HEAD")
+    tap.equal(cgi(REQUEST_METHOD="PUT")[0], 405, "PUT")
+    tap.equal(cgi(b"message=hi", DUPLEX_REDIS="/nowhere/redis.sock")[0], 503, "without Redis: 503")
+    for address in ("nonsense", "127.0.0.1:1", "password@", "@", "/" + "x" * 300, "x" * 300 + ":1"):
+        tap.equal(cgi(b"message=hi", DUPLEX_REDIS=address)[0], 503, f"DUPLEX_REDIS={address[:20]}: 503")
+
+
+def check_gone():
+    redis.kill()
+    tap.equal([post(b"message=hi")[0], curl(query="?after=-1")[0], curl()[0]], [503, 503, 200], "Redis is gone: 503 but for the page")
+    redis.start()
+    tap.equal([post(b"message=hi")[0], curl(query="?after=-1")[0]], [202, 200], "and back")
+
+
+def check_parts():
+    """Straight to a worker: a body that is broken off, or never all there, is no message."""
+    before = redis.ask("XLEN", "duplex:chat")
+    workers = fcgi.Workers(DUPLEX_REDIS=redis.address)
+    variables = {b"REQUEST_METHOD": b"POST", b"SCRIPT_NAME": b"/chat", b"CONTENT_TYPE": FORM.encode(), b"CONTENT_LENGTH": b"15"}
+    start = fcgi.BEGIN + fcgi.record(4, b"".join(fcgi.pair(*pair) for pair in variables.items())) + fcgi.record(4)
+    for name, rest in (("nothing", b""), ("a part", fcgi.record(5, b"message=par")), ("a part of a record", fcgi.record(5, b"message=partial")[:-4]),
+                       ("all but the end", fcgi.record(5, b"message=partial"))):
+        client = workers.connect()
+        client.sendall(start + rest)
+        client.close()
+        tap.equal(redis.ask("XLEN", "duplex:chat"), before, f"{name} and then the end of the connection")
+    tap.equal(redis.ask("XLEN", "duplex:chat"), before, "none of them is published")
+    client = workers.connect()
+    client.sendall(start + fcgi.record(5, b"message=partial") + fcgi.record(5))
+    tap.ok(b"Status: 202 " in fcgi.read_all(client), "a whole one is, by the same worker")
+    tap.equal(workers.stop(), [(0, b"")], "which had nothing to say")
+
+
+with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
+    check_publish()
+    check_hundreds()
+    check_refused()
+    check_cgi()
+    check_parts()
+    check_gone()
+    stack.finish(site)
+with Redis(tcp=True) as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
+    check_gone()
+    stack.finish(site)
+tap.done()
