@@ -55,7 +55,7 @@ static void chat(struct site *site, struct request *request, struct response *re
 		return;
 	}
 	after[length] = '\0';
-	chat_read(&site->chat, after, response);
+	chat_read(&site->chat, strlen(after) == length ? after : "", response);
 }
 
 static void post_to_chat(struct site *site, struct request *request, struct response *response)

@@ -90,7 +90,7 @@ def check_refused():
         status, headers, _ = post(body, *arguments)
         tap.equal((status, headers.get("allow")), (wanted, "get, head, post" if wanted == 405 else None), f"{body[:20]!r}, {len(body)} bytes {arguments}: {wanted}")
     tap.equal(int(redis.ask("XLEN", "duplex:chat")) - before, sum(wanted == 202 for _, wanted, _ in table), "what is refused is not published")
-    for after in ("", "x", "-x", "--5", "-5x", "1", "1-", "1-1-1", "$", "%2B"):
+    for after in ("", "x", "-", "-x", "--5", "-5x", "-5%00", "-5%00x", "1", "1-", "1-1-1", "$", "%2B", "0-0%00"):
         tap.equal(curl(query=f"?after={after}")[0], 400, f"after={after!r}: 400")
     output = subprocess.run(["curl", "-s", "-i", "-d", "message=hi", site.url("/echo")], capture_output=True).stdout
     tap.ok(output.startswith(b"HTTP/1.1 405 ") and b"\r\nAllow: GET, HEAD\r\n" in output, "POST to /echo: 405 as before")
