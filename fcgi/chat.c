@@ -134,10 +134,27 @@ static void publish(struct chat *chat, const char *message, size_t length,
 	response->length = (size_t)snprintf(response->text, sizeof response->text, "%s\n", id);
 }
 
+/* The body: 0, or the status that refuses it. There may be more to read than belongs to it, and
+ * less if the client is gone (RFC 3875 4.2). */
+static int read_form(const struct request *request, char body[BODY_SIZE + 1], size_t *size)
+{
+	const char *length = request->content_length;
+	bool is_told = length && length[0];
+	size_t told = is_told ? strtoul(length, NULL, 10) : BODY_SIZE + 1;
+
+	if (is_told && told > BODY_SIZE)
+		return 413;
+	*size = request->read_body(request->body, body, told);
+	if (*size > BODY_SIZE)
+		return 413;
+	return is_told && *size < told ? 400 : 0;
+}
+
 void chat_post(struct chat *chat, struct request *request, struct response *response)
 {
 	static char body[BODY_SIZE + 1];
 	char *message;
+	size_t size;
 	size_t length;
 
 	if (!is_same_site(request)) {
@@ -148,9 +165,9 @@ void chat_post(struct chat *chat, struct request *request, struct response *resp
 		http_status(response, 415);
 		return;
 	}
-	size_t size = request->read_body(request->body, body, sizeof body);
-	if (size > BODY_SIZE)
-		http_status(response, 413);
+	int refused = read_form(request, body, &size);
+	if (refused)
+		http_status(response, refused);
 	else if (!query_value(body, size, "message", &message, &length))
 		http_status(response, 400);
 	else

@@ -27,7 +27,7 @@ void chat_read(struct chat *chat, const char *after, struct response *response);
 /*
  * Publishes the message parameter of a form:
  *   202  with the id of the message
- *   400  no message, one that is not valid UTF-8, or one with a newline
+ *   400  no message, one that is not valid UTF-8 or has a newline, or not all of the body
  *   403  the page that sends it is of another site (its Origin is not the Host)
  *   413  it is too long
  *   415  it is no form

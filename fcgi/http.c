@@ -36,6 +36,7 @@ void http_request(char **envp, struct request *request)
 	request->host = variable(envp, "HTTP_HOST");
 	request->origin = variable(envp, "HTTP_ORIGIN");
 	request->content_type = variable(envp, "CONTENT_TYPE");
+	request->content_length = variable(envp, "CONTENT_LENGTH");
 
 	int length = snprintf(request->path, sizeof request->path, "%s%s", script ? script : "",
 			      info ? info : "");

@@ -13,6 +13,7 @@ struct request {
 	const char *host;
 	const char *origin; /* of the page that sends it (RFC 6454), or NULL */
 	const char *content_type;
+	const char *content_length; /* of the body, or NULL */
 	/* reads the body, up to size bytes of it: how many there were */
 	size_t (*read_body)(void *body, char *room, size_t size);
 	void *body; /* for read_body */

@@ -111,6 +111,10 @@ def check_cgi():
     tap.equal((status, json.loads(text)), (200, {"id": id_.decode().strip(), "text": "over CGI"}), "GET gives what was posted")
     tap.equal(cgi(REQUEST_METHOD="HEAD", QUERY_STRING="after=-1"), (200, b""), "HEAD")
     tap.equal(cgi(REQUEST_METHOD="PUT")[0], 405, "PUT")
+    tap.equal(cgi(b"message=hi", CONTENT_LENGTH="11")[0], 400, "a body that is shorter than CONTENT_LENGTH")
+    tap.equal(cgi(b"message=hi, and what is not its body", CONTENT_LENGTH="10")[0], 202, "of a longer one the rest is not read")
+    tap.equal(json.loads(cgi(REQUEST_METHOD="GET", QUERY_STRING="after=-1")[1])["text"], "hi", "and not published")
+    tap.equal([cgi(b"message=hi", CONTENT_LENGTH=length)[0] for length in ("", "0", "50177", "9" * 30)], [202, 400, 413, 413], "CONTENT_LENGTH none, 0, too much")
     tap.equal(cgi(b"message=hi", DUPLEX_REDIS="/nowhere/redis.sock")[0], 503, "without Redis: 503")
     for address in ("nonsense", "127.0.0.1:1", "password@", "@", "/" + "x" * 300, "x" * 300 + ":1"):
         tap.equal(cgi(b"message=hi", DUPLEX_REDIS=address)[0], 503, f"DUPLEX_REDIS={address[:20]}: 503")
@@ -129,12 +133,14 @@ def check_parts():
     workers = fcgi.Workers(DUPLEX_REDIS=redis.address)
     variables = {b"REQUEST_METHOD": b"POST", b"SCRIPT_NAME": b"/chat", b"CONTENT_TYPE": FORM.encode(), b"CONTENT_LENGTH": b"15"}
     start = fcgi.BEGIN + fcgi.record(4, b"".join(fcgi.pair(*pair) for pair in variables.items())) + fcgi.record(4)
-    for name, rest in (("nothing", b""), ("a part", fcgi.record(5, b"message=par")), ("a part of a record", fcgi.record(5, b"message=partial")[:-4]),
-                       ("all but the end", fcgi.record(5, b"message=partial"))):
+    for name, rest in (("nothing", b""), ("a part", fcgi.record(5, b"message=par")), ("a part of a record", fcgi.record(5, b"message=partial")[:-4])):
         client = workers.connect()
         client.sendall(start + rest)
         client.close()
         tap.equal(redis.ask("XLEN", "duplex:chat"), before, f"{name} and then the end of the connection")
+    client = workers.connect()
+    client.sendall(start + fcgi.record(5, b"message=par") + fcgi.record(5))
+    tap.ok(b"Status: 400 " in fcgi.read_all(client), "less than Content-Length says: 400")
     tap.equal(redis.ask("XLEN", "duplex:chat"), before, "none of them is published")
     client = workers.connect()
     client.sendall(start + fcgi.record(5, b"message=partial") + fcgi.record(5))
