@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """/chat over HTTP: its table by curl through the whole stack, as CGI from the shell, and bodies that come slowly or in part."""
+import contextlib
 import json
 import re
 import subprocess
+import time
 import urllib.parse
 
 import fcgi
@@ -141,6 +143,18 @@ def check_parts():
     client = workers.connect()
     client.sendall(start + fcgi.record(5, b"message=par") + fcgi.record(5))
     tap.ok(b"Status: 400 " in fcgi.read_all(client), "less than Content-Length says: 400")
+    client = workers.connect()
+    client.sendall(start)
+    client.settimeout(1)  # between two bytes
+    began = time.monotonic()
+    answer = b""
+    for byte in b"message=partial":
+        client.sendall(fcgi.record(5, bytes([byte])))
+        with contextlib.suppress(TimeoutError):
+            answer = client.recv(65536)
+            break
+    tap.ok(b"Status: 400 " in answer, f"a body that comes a byte a second: 400 after {time.monotonic() - began:.0f} seconds")
+    client.close()
     tap.equal(redis.ask("XLEN", "duplex:chat"), before, "none of them is published")
     client = workers.connect()
     client.sendall(start + fcgi.record(5, b"message=partial") + fcgi.record(5))
