@@ -123,6 +123,12 @@ def check_cgi():
 
 
 def check_gone():
+    """The first request after Redis is back is answered, by each worker, though its connection was lost meanwhile."""
+    for _ in range(8):
+        post(b"message=before")
+    redis.kill()
+    redis.start()
+    tap.equal([post(b"message=after")[0] for _ in range(8)], [202] * 8, "Redis restarted between two requests: nobody notices")
     redis.kill()
     tap.equal([post(b"message=hi")[0], curl(query="?after=-1")[0], curl()[0]], [503, 503, 200], "Redis is gone: 503 but for the page")
     redis.start()
