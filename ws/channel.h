@@ -41,9 +41,6 @@ bool channel_is_id(const char *id);
  */
 int channel_keep(redisContext **redis, const char **reason);
 
-/* true if a connection that waits for no answer can be used: Redis may have closed it since */
-bool channel_is_open(const redisContext *redis);
-
 /* Publishes text on a channel and writes its id: 0, or -1 with errno set:
  *   EINVAL    the name is none
  *   EMSGSIZE  the text is longer than CHANNEL_MESSAGE_MAX
