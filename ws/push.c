@@ -15,6 +15,7 @@ struct subscription {
 	redisContext *redis;
 	char name[CHANNEL_NAME_MAX + 1];
 	char last[CHANNEL_ID_SIZE]; /* the id of what the client has seen */
+	bool served;                /* and it has seen it here, so it was there then */
 };
 
 static void release(struct feed *feed)
@@ -50,13 +51,13 @@ static void send_message(void *context, const char *id, const char *text, size_t
 /*
  * Whether nothing was lost before this reply. A client that is slower than what is published reads
  * full batches, and may have been overtaken by the end of what is kept; if what it has seen last is
- * there even now, it was not.
+ * there even now, it was not. One that was away for longer than that has all that is kept.
  */
 static int is_complete(struct subscription *subscription, const redisReply *reply)
 {
 	int count = channel_count(reply);
 
-	if (count < CHANNEL_BATCH || strcmp(subscription->last, "0-0") == 0)
+	if (count < CHANNEL_BATCH || !subscription->served)
 		return count < 0 ? -1 : 1;
 	return channel_has(subscription->redis, subscription->name, subscription->last);
 }
@@ -75,8 +76,8 @@ static void deliver(struct websocket *ws)
 	if (reply == NULL) /* it is not all there yet */
 		return;
 	int complete = is_complete(subscription, reply);
-	if (complete > 0)
-		channel_take(reply, send_message, ws, subscription->last);
+	if (complete > 0 && channel_take(reply, send_message, ws, subscription->last) > 0)
+		subscription->served = true;
 	freeReplyObject(reply);
 	if (complete == 0)
 		connection_end(ws, ENOBUFS, "the client is behind by more than is kept");

@@ -21,7 +21,8 @@ extern "C" {
  * From now on the client gets what is published on the channel, in order and
  * each message once, while this program waits or reads. Each is one message, a
  * line of JSON: {"id":"1700000000000-0","text":"hello"}.
- *   after  an id: what was published after that message, for a client that comes back;
+ *   after  an id: what was published after that message and is still kept, for a client that
+ *          comes back;
  *          "-20": the last 20, and so on, to 100; NULL, "" or anything else: only what comes
  * Returns 0, or -1 with errno set:
  *   EINVAL   channel is no name
