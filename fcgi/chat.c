@@ -45,20 +45,23 @@ static redisContext *redis_of(struct chat *chat)
 /* as many lines as fit into what a web server takes at once, so that no slow client keeps a worker
  */
 enum { ENOUGH = 131072 };
+struct lines {
+	size_t length;
+	char text[ENOUGH + CHANNEL_LINE_SIZE];
+};
 
 static void write_line(void *context, const char *id, const char *text, size_t length)
 {
-	FILE *out = context;
-	size_t json_length;
-	char *json = ftell(out) < ENOUGH ? channel_json(id, text, length, &json_length) : NULL;
+	struct lines *lines = context;
 
-	if (json)
-		fprintf(out, "%s\n", json);
-	free(json);
+	if (lines->length >= ENOUGH)
+		return;
+	lines->length += channel_json(id, text, length, lines->text + lines->length);
+	lines->text[lines->length++] = '\n';
 }
 
-/* what comes after an id, written to out: 0, or -1 if Redis does not tell */
-static int read_lines(redisContext *redis, const char *after, FILE *out)
+/* what comes after an id: 0, or -1 if Redis does not tell */
+static int read_lines(redisContext *redis, const char *after, struct lines *lines)
 {
 	char id[CHANNEL_ID_SIZE];
 	void *reply = NULL;
@@ -66,32 +69,29 @@ static int read_lines(redisContext *redis, const char *after, FILE *out)
 	if (channel_start(redis, CHANNEL, after, id) < 0 ||
 	    channel_ask(redis, CHANNEL, id, false) < 0 || redisGetReply(redis, &reply) != REDIS_OK)
 		return -1;
-	int taken = channel_take(reply, write_line, out, id);
+	int taken = channel_take(reply, write_line, lines, id);
 	freeReplyObject(reply);
 	return taken < 0 ? -1 : 0;
 }
 
 void chat_read(struct chat *chat, const char *after, struct response *response)
 {
-	size_t length = 0;
+	static struct lines lines;
 
 	if (!channel_is_start(after)) {
 		http_status(response, 400);
 		return;
 	}
-	free(chat->lines);
-	chat->lines = NULL;
-	FILE *out = open_memstream(&chat->lines, &length);
-	redisContext *redis = out ? redis_of(chat) : NULL;
-	bool is_read = redis && read_lines(redis, after, out) == 0;
-	if (out == NULL || fclose(out) != 0 || !is_read) {
+	lines.length = 0;
+	redisContext *redis = redis_of(chat);
+	if (redis == NULL || read_lines(redis, after, &lines) < 0) {
 		http_status(response, 503);
 		return;
 	}
 	http_status(response, 200);
 	response->content_type = "application/x-ndjson; charset=utf-8";
-	response->body = chat->lines;
-	response->length = length;
+	response->body = lines.text;
+	response->length = lines.length;
 }
 
 /* The rule for WebSockets holds here as well: a page of another site may not speak in its visitors'
@@ -178,6 +178,5 @@ void chat_close(struct chat *chat)
 {
 	if (chat->redis)
 		redisFree(chat->redis);
-	free(chat->lines);
 	*chat = (struct chat){0};
 }

@@ -13,7 +13,6 @@ struct chat {
 	struct redisContext *redis; /* NULL while there is no connection */
 	time_t lost;                /* when it was last lost or not to be had */
 	bool told;                  /* and the log has said so */
-	char *lines;                /* the body of the last answer */
 };
 
 /*

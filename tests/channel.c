@@ -95,21 +95,27 @@ static const struct {
 #undef T
 };
 
-/* the line of a text is this, and is followed by a NUL */
+/* the line of a text is this, in a room that ends where memory ends */
+static void check_line(const char *id, const char *text, size_t length, const char *json,
+		       const char *name)
+{
+	static const char room[CHANNEL_LINE_SIZE];
+	char *copy = edge_copy(text, length);
+	char *line = edge_copy(room, sizeof room);
+	size_t size = strlen(json) + 80;
+	char *wanted = malloc(size);
+
+	int wanted_length = snprintf(wanted, size, "{\"id\":\"%s\",\"text\":\"%s\"}", id, json);
+	size_t line_length = channel_json(id, copy, length, line);
+	is(line, line_length, wanted, (size_t)wanted_length, name);
+	free(wanted);
+	edge_free(line, sizeof room);
+	edge_free(copy, length);
+}
+
 static void check_json(const char *text, size_t length, const char *json, const char *name)
 {
-	char *copy = edge_copy(text, length);
-	size_t size = strlen(json) + 64;
-	char *wanted = malloc(size);
-	size_t got_length = 0;
-
-	int wanted_length = snprintf(wanted, size, "{\"id\":\"12-3\",\"text\":\"%s\"}", json);
-	char *got = channel_json("12-3", copy, length, &got_length);
-	is(got, got_length, wanted, (size_t)wanted_length, name);
-	ok(got[got_length] == '\0', "and a NUL");
-	free(got);
-	free(wanted);
-	edge_free(copy, length);
+	check_line("12-3", text, length, json, name);
 }
 
 static void check_every_byte(void)
@@ -135,7 +141,8 @@ static void check_longest(void)
 
 	for (size_t i = 0; i < CHANNEL_MESSAGE_MAX; i++)
 		memcpy(json + 6 * i, "\\u0000", 7);
-	check_json(text, CHANNEL_MESSAGE_MAX, json, "16384 bytes that are escaped");
+	check_line("9999999999999999999-9999999999999999999", text, CHANNEL_MESSAGE_MAX, json,
+		   "16384 bytes that are escaped, and the longest id");
 	free(text);
 	free(json);
 }

@@ -241,6 +241,7 @@ static const redisReply *text_of(const redisReply *entry)
 					 ? fields->element[1]
 					 : NULL;
 	bool is_ours = text && text->type == REDIS_REPLY_STRING &&
+		       text->len <= CHANNEL_MESSAGE_MAX &&
 		       utf8_valid_prefix(text->str, text->len) == text->len;
 
 	return is_ours ? text : NULL;
@@ -283,37 +284,29 @@ int channel_take(const redisReply *reply, channel_function *function, void *cont
 	return count;
 }
 
-/* the escape of a byte in a string of JSON (RFC 8259 7), or NULL if it needs none */
-static const char *escape_of(unsigned char byte, char room[8])
+/* writes a byte as it stands in a string of JSON (RFC 8259 7) to out; the end of what it wrote */
+static char *escape(char *out, unsigned char byte)
 {
-	if (byte >= 0x20 && byte != '"' && byte != '\\')
-		return NULL;
-	if (byte >= 0x20)
-		snprintf(room, 8, "\\%c", byte);
-	else
-		snprintf(room, 8, "\\u%04x", byte);
-	return room;
+	static const char hex[] = "0123456789abcdef";
+
+	if (byte < 0x20) {
+		memcpy(out, "\\u00", 4);
+		out[4] = hex[byte >> 4];
+		out[5] = hex[byte & 15];
+		return out + 6;
+	}
+	if (byte == '"' || byte == '\\')
+		*out++ = '\\';
+	*out++ = (char)byte;
+	return out;
 }
 
-char *channel_json(const char *id, const char *text, size_t length, size_t *json_length)
+size_t channel_json(const char *id, const char *text, size_t length, char line[CHANNEL_LINE_SIZE])
 {
-	char *json = NULL;
-	char room[8];
-	FILE *out = open_memstream(&json, json_length);
+	char *out = line + snprintf(line, CHANNEL_LINE_SIZE, "{\"id\":\"%s\",\"text\":\"", id);
 
-	if (out == NULL)
-		return NULL;
-	fprintf(out, "{\"id\":\"%s\",\"text\":\"", id);
-	for (size_t i = 0; i < length; i++) {
-		const char *escape = escape_of((unsigned char)text[i], room);
-		if (escape)
-			fputs(escape, out);
-		else
-			putc(text[i], out);
-	}
-	fputs("\"}", out);
-	if (fclose(out) == 0)
-		return json;
-	free(json);
-	return NULL;
+	for (size_t i = 0; i < length; i++)
+		out = escape(out, (unsigned char)text[i]);
+	memcpy(out, "\"}", 2);
+	return (size_t)(out + 2 - line);
 }

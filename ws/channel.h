@@ -22,6 +22,7 @@ enum {
 	CHANNEL_NAME_MAX = 64, /* the longest name */
 	CHANNEL_ID_SIZE = 48,  /* room for an id and its NUL */
 	CHANNEL_MESSAGE_MAX = 16384,
+	CHANNEL_LINE_SIZE = 6 * CHANNEL_MESSAGE_MAX + 80, /* room for a message as JSON */
 	CHANNEL_KEPT = 10000, /* how many messages of a channel are kept, at least */
 	CHANNEL_BATCH = 100,  /* how many are read at once */
 };
@@ -76,8 +77,8 @@ int channel_count(const redisReply *reply);
 int channel_take(const redisReply *reply, channel_function *function, void *context,
 		 char id[CHANNEL_ID_SIZE]);
 
-/* A message as the line of JSON that clients get, {"id":"...","text":"..."}, without a newline; its
- * memory is the caller's. NULL if memory is short. */
-char *channel_json(const char *id, const char *text, size_t length, size_t *json_length);
+/* Writes a message as the line of JSON that clients get, {"id":"...","text":"..."}, without a
+ * newline or NUL, to line; its length. The text has up to CHANNEL_MESSAGE_MAX bytes. */
+size_t channel_json(const char *id, const char *text, size_t length, char line[CHANNEL_LINE_SIZE]);
 
 #endif

@@ -16,6 +16,7 @@ struct subscription {
 	char name[CHANNEL_NAME_MAX + 1];
 	char last[CHANNEL_ID_SIZE]; /* the id of what the client has seen */
 	bool served;                /* and it has seen it here, so it was there then */
+	char line[CHANNEL_LINE_SIZE];
 };
 
 static void release(struct feed *feed)
@@ -38,14 +39,9 @@ static void end_without_redis(struct websocket *ws, const redisContext *redis)
 static void send_message(void *context, const char *id, const char *text, size_t length)
 {
 	struct websocket *ws = context;
-	size_t json_length;
-	char *json = channel_json(id, text, length, &json_length);
+	char *line = ((struct subscription *)ws->feed)->line;
 
-	if (json)
-		websocket_send(ws, json, json_length);
-	else
-		connection_end(ws, ENOMEM, "malloc for what is published");
-	free(json);
+	websocket_send(ws, line, channel_json(id, text, length, line));
 }
 
 /*
