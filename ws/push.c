@@ -27,13 +27,21 @@ static void release(struct feed *feed)
 	free(subscription);
 }
 
-static void end_without_redis(struct websocket *ws, const redisContext *redis)
+/* ends the connection: -1 with errno set */
+static int fail(struct websocket *ws, int error, const char *reason)
+{
+	connection_end(ws, error, reason);
+	errno = error;
+	return -1;
+}
+
+static int fail_without_redis(struct websocket *ws, const redisContext *redis)
 {
 	char reason[sizeof ws->reason];
 
 	snprintf(reason, sizeof reason, "Redis: %s",
 		 redis->err ? redis->errstr : "an answer that is none");
-	connection_end(ws, EIO, reason);
+	return fail(ws, EIO, reason);
 }
 
 static void send_message(void *context, const char *id, const char *text, size_t length)
@@ -66,7 +74,7 @@ static void deliver(struct websocket *ws)
 
 	if (redisBufferRead(redis) != REDIS_OK ||
 	    redisGetReplyFromReader(redis, &reply) != REDIS_OK) {
-		end_without_redis(ws, redis);
+		fail_without_redis(ws, redis);
 		return;
 	}
 	if (reply == NULL) /* it is not all there yet */
@@ -76,10 +84,10 @@ static void deliver(struct websocket *ws)
 		subscription->served = true;
 	freeReplyObject(reply);
 	if (complete == 0)
-		connection_end(ws, ENOBUFS, "the client is behind by more than is kept");
+		fail(ws, ENOBUFS, "the client is behind by more than is kept");
 	else if (complete < 0 ||
 		 channel_ask(redis, subscription->name, subscription->last, true) < 0)
-		end_without_redis(ws, redis);
+		fail_without_redis(ws, redis);
 }
 
 /* connects to Redis and asks it for what the client is to get */
@@ -87,17 +95,14 @@ static int begin(struct websocket *ws, struct subscription *subscription, const 
 {
 	const char *reason;
 
-	if (channel_keep(&subscription->redis, &reason) < 0) {
-		connection_end(ws, EIO, reason);
-		return -1;
-	}
+	if (channel_keep(&subscription->redis, &reason) < 0)
+		return fail(ws, EIO, reason);
 	if (channel_start(subscription->redis, subscription->name, after, subscription->last) < 0 ||
-	    channel_ask(subscription->redis, subscription->name, subscription->last, true) < 0) {
-		end_without_redis(ws, subscription->redis);
-		return -1;
-	}
+	    channel_ask(subscription->redis, subscription->name, subscription->last, true) < 0)
+		return fail_without_redis(ws, subscription->redis);
 	subscription->feed = (struct feed){subscription->redis->fd, deliver, release};
-	return connection_feed(ws, &subscription->feed);
+	return connection_feed(ws, &subscription->feed) < 0 ? fail(ws, errno, "epoll_ctl for Redis")
+							    : 0;
 }
 
 int websocket_subscribe(struct websocket *ws, const char *channel, const char *after)
@@ -108,10 +113,10 @@ int websocket_subscribe(struct websocket *ws, const char *channel, const char *a
 	}
 	struct subscription *subscription = calloc(1, sizeof *subscription);
 	if (subscription == NULL)
-		return -1;
+		return fail(ws, ENOMEM, "calloc for a subscription");
 	snprintf(subscription->name, sizeof subscription->name, "%s", channel);
 	if (begin(ws, subscription, after) < 0) {
-		int error = ws->error ? ws->error : errno;
+		int error = errno;
 		release(&subscription->feed);
 		errno = error;
 		return -1;

@@ -28,7 +28,7 @@ extern "C" {
  *   EINVAL   channel is no name
  *   EALREADY this client has subscribed before
  *   EIO      Redis cannot be reached; the connection is over, websocket_reason tells why
- *   ENOMEM   memory is short
+ *   ENOMEM   memory is short; the connection is over
  * If Redis goes, the connection ends with WEBSOCKET_ERROR and EIO. One whose
  * client takes nothing for 30 seconds ends with ETIMEDOUT, and one that is behind
  * by more than is kept with ENOBUFS. From now on websocket_read and websocket_wait
