@@ -23,23 +23,39 @@ static time_t seconds(void)
 	return now.tv_sec;
 }
 
-/* The connection; NULL if Redis is not there. One that does not answer is left alone until the next
+static void tell_once(bool *told, const char *what, const char *why)
+{
+	if (!*told)
+		warnx("%s%s", what, why);
+	*told = true;
+}
+
+/* Whether there is a connection. A Redis that does not answer is left alone until the next
  * second, lest every request for it keeps a worker from the others that long. */
-static redisContext *redis_of(struct chat *chat)
+static bool has_redis(struct chat *chat)
 {
 	const char *reason;
 
 	if (chat->lost == seconds())
-		return NULL;
+		return false;
 	if (channel_keep(&chat->redis, &reason) == 0) {
 		chat->told = false;
-		return chat->redis;
+		return true;
 	}
-	if (!chat->told)
-		warnx("%s", reason);
-	chat->told = true;
+	tell_once(&chat->told, "", reason);
 	chat->lost = seconds();
-	return NULL;
+	return false;
+}
+
+/* Redis was there and did not do what it was asked to */
+static void fail(struct chat *chat, struct response *response)
+{
+	bool lost = chat->redis->err != 0;
+
+	if (lost)
+		chat->lost = seconds();
+	tell_once(lost ? &chat->told : &chat->refused, "Redis: ", chat->redis->errstr);
+	http_status(response, 503);
 }
 
 /* as many lines as fit into what a web server takes at once, so that no slow client keeps a worker
@@ -69,7 +85,7 @@ static int read_lines(redisContext *redis, const char *after, struct lines *line
 	if (channel_start(redis, CHANNEL, after, id) < 0 ||
 	    channel_ask(redis, CHANNEL, id, false) < 0 || redisGetReply(redis, &reply) != REDIS_OK)
 		return -1;
-	int taken = channel_take(reply, write_line, lines, id);
+	int taken = channel_take(redis, reply, write_line, lines, id);
 	freeReplyObject(reply);
 	return taken < 0 ? -1 : 0;
 }
@@ -83,9 +99,12 @@ void chat_read(struct chat *chat, const char *after, struct response *response)
 		return;
 	}
 	lines.length = 0;
-	redisContext *redis = redis_of(chat);
-	if (redis == NULL || read_lines(redis, after, &lines) < 0) {
+	if (!has_redis(chat)) {
 		http_status(response, 503);
+		return;
+	}
+	if (read_lines(chat->redis, after, &lines) < 0) {
+		fail(chat, response);
 		return;
 	}
 	http_status(response, 200);
@@ -113,23 +132,23 @@ static bool is_form(const char *type)
 	       (type[length] == '\0' || type[length] == ';' || type[length] == ' ');
 }
 
-static int status_of(int error)
-{
-	return error == EMSGSIZE ? 413 : error == EILSEQ ? 400 : 503;
-}
-
 static void publish(struct chat *chat, const char *message, size_t length,
 		    struct response *response)
 {
-	redisContext *redis = redis_of(chat);
 	char id[CHANNEL_ID_SIZE];
 
-	if (redis == NULL || channel_publish(redis, CHANNEL, message, length, id) < 0) {
-		http_status(response, redis ? status_of(errno) : 503);
-		if (redis && redis->err)
-			chat->lost = seconds();
+	if (!has_redis(chat)) {
+		http_status(response, 503);
 		return;
 	}
+	if (channel_publish(chat->redis, CHANNEL, message, length, id) < 0) {
+		if (errno == EIO)
+			fail(chat, response);
+		else
+			http_status(response, errno == EMSGSIZE ? 413 : 400);
+		return;
+	}
+	chat->refused = false;
 	http_status(response, 202);
 	response->length = (size_t)snprintf(response->text, sizeof response->text, "%s\n", id);
 }
@@ -176,7 +195,6 @@ void chat_post(struct chat *chat, struct request *request, struct response *resp
 
 void chat_close(struct chat *chat)
 {
-	if (chat->redis)
-		redisFree(chat->redis);
+	redisFree(chat->redis);
 	*chat = (struct chat){0};
 }

@@ -13,13 +13,14 @@ struct chat {
 	struct redisContext *redis; /* NULL while there is no connection */
 	time_t lost;                /* when it was last lost or not to be had */
 	bool told;                  /* and the log has said so */
+	bool refused; /* it refuses to publish or to be read, and the log has said so */
 };
 
 /*
  * What came after a message, or of the last N for "-N", as a line of JSON each:
  *   200  the lines, which may be none; at most 100, or 128 KiB, at once
  *   400  after is neither an id nor such a number
- *   503  Redis is not there
+ *   503  Redis is not there, or refuses
  */
 void chat_read(struct chat *chat, const char *after, struct response *response);
 
@@ -30,7 +31,7 @@ void chat_read(struct chat *chat, const char *after, struct response *response);
  *   403  the page that sends it is of another site (its Origin is not the Host)
  *   413  it is too long
  *   415  it is no form
- *   503  Redis is not there, or did not answer: it may have taken the message
+ *   503  Redis is not there, or refuses, or did not answer: then it may have taken the message
  */
 void chat_post(struct chat *chat, struct request *request, struct response *response);
 

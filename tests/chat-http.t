@@ -180,8 +180,8 @@ with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
     check_cgi()
     check_parts()
     check_gone()
-    stack.finish(site, "duplex: Redis at ")
+    stack.finish(site, "duplex: Redis")
 with Redis(tcp=True) as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
     check_gone()
-    stack.finish(site, "duplex: Redis at ")
+    stack.finish(site, "duplex: Redis")
 tap.done()

@@ -124,6 +124,26 @@ int channel_keep(redisContext **redis, const char **reason)
 	return *redis ? 0 : -1;
 }
 
+/* says why this is not the reply that was asked for */
+static int refuse(redisContext *redis, const redisReply *reply)
+{
+	snprintf(redis->errstr, sizeof redis->errstr, "%s",
+		 reply->type == REDIS_REPLY_ERROR ? reply->str : "an answer that is none");
+	return fail(EIO);
+}
+
+/* the reply if it is of this type; NULL with errno EIO if it is another, which is freed, or none */
+static redisReply *expect(int type, redisContext *redis, redisReply *reply)
+{
+	if (reply && reply->type == type)
+		return reply;
+	if (reply)
+		refuse(redis, reply);
+	freeReplyObject(reply);
+	errno = EIO;
+	return NULL;
+}
+
 static void write_key(char key[KEY_SIZE], const char *name)
 {
 	snprintf(key, KEY_SIZE, KEY, name);
@@ -141,14 +161,14 @@ int channel_publish(redisContext *redis, const char *name, const char *text, siz
 	if (utf8_valid_prefix(text, length) < length || (length > 0 && memchr(text, '\n', length)))
 		return fail(EILSEQ);
 	write_key(key, name);
-	redisReply *reply = redisCommand(redis, "XADD %s MAXLEN ~ %d * text %b", key, CHANNEL_KEPT,
-					 text, length);
-	bool taken = reply && reply->type == REDIS_REPLY_STRING && reply->len < CHANNEL_ID_SIZE;
-	if (taken)
-		memcpy(id, reply->str, reply->len + 1);
-	if (reply)
-		freeReplyObject(reply);
-	return taken ? 0 : fail(EIO);
+	redisReply *reply = expect(REDIS_REPLY_STRING, redis,
+				   redisCommand(redis, "XADD %s MAXLEN ~ %d * text %b", key,
+						CHANNEL_KEPT, text, length));
+	if (reply == NULL)
+		return -1;
+	snprintf(id, CHANNEL_ID_SIZE, "%s", reply->str);
+	freeReplyObject(reply);
+	return 0;
 }
 
 /* the id of an entry of a stream; NULL if it is none */
@@ -167,14 +187,15 @@ static int find_last(redisContext *redis, const char *name, size_t count, char i
 	char key[KEY_SIZE];
 
 	write_key(key, name);
-	redisReply *reply = redisCommand(redis, "XREVRANGE %s + - COUNT %d", key, (int)count + 1);
-	bool is_list = reply && reply->type == REDIS_REPLY_ARRAY;
-	const char *first = is_list && reply->elements > count ? id_of(reply->element[count])
-							       : NULL;
+	redisReply *reply = expect(
+		REDIS_REPLY_ARRAY, redis,
+		redisCommand(redis, "XREVRANGE %s + - COUNT %d", key, (int)count + 1));
+	if (reply == NULL)
+		return -1;
+	const char *first = reply->elements > count ? id_of(reply->element[count]) : NULL;
 	snprintf(id, CHANNEL_ID_SIZE, "%s", first ? first : "0-0");
-	if (reply)
-		freeReplyObject(reply);
-	return is_list ? 0 : fail(EIO);
+	freeReplyObject(reply);
+	return 0;
 }
 
 /* "-" and a number: that number; -1 if it is none */
@@ -208,12 +229,13 @@ int channel_has(redisContext *redis, const char *name, const char *id)
 	char key[KEY_SIZE];
 
 	write_key(key, name);
-	redisReply *reply = redisCommand(redis, "XRANGE %s %s %s", key, id, id);
-	bool says = reply && reply->type == REDIS_REPLY_ARRAY;
-	bool has = says && reply->elements == 1;
-	if (reply)
-		freeReplyObject(reply);
-	return says ? has : fail(EIO);
+	redisReply *reply = expect(REDIS_REPLY_ARRAY, redis,
+				   redisCommand(redis, "XRANGE %s %s %s", key, id, id));
+	if (reply == NULL)
+		return -1;
+	bool has = reply->elements == 1;
+	freeReplyObject(reply);
+	return has;
 }
 
 int channel_ask(redisContext *redis, const char *name, const char *id, bool wait)
@@ -258,20 +280,20 @@ static const redisReply *entries_of(const redisReply *reply)
 	return is_stream ? reply->element[0]->element[1] : NULL;
 }
 
-int channel_count(const redisReply *reply)
+int channel_count(redisContext *redis, const redisReply *reply)
 {
 	const redisReply *entries = entries_of(reply);
 
 	if (entries)
 		return (int)entries->elements;
-	return reply->type == REDIS_REPLY_NIL ? 0 : fail(EIO);
+	return reply->type == REDIS_REPLY_NIL ? 0 : refuse(redis, reply);
 }
 
-int channel_take(const redisReply *reply, channel_function *function, void *context,
-		 char id[CHANNEL_ID_SIZE])
+int channel_take(redisContext *redis, const redisReply *reply, channel_function *function,
+		 void *context, char id[CHANNEL_ID_SIZE])
 {
 	const redisReply *entries = entries_of(reply);
-	int count = channel_count(reply);
+	int count = channel_count(redis, reply);
 
 	for (int i = 0; i < count; i++) {
 		const char *entry_id = id_of(entries->element[i]);

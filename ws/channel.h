@@ -42,6 +42,8 @@ bool channel_is_id(const char *id);
  */
 int channel_keep(redisContext **redis, const char **reason);
 
+/* Where EIO is told below, redis->errstr says why; the connection is lost if redis->err is set. */
+
 /* Publishes text on a channel and writes its id: 0, or -1 with errno set:
  *   EINVAL    the name is none
  *   EMSGSIZE  the text is longer than CHANNEL_MESSAGE_MAX
@@ -69,13 +71,13 @@ int channel_has(redisContext *redis, const char *name, const char *id);
  * channel_take when the descriptor of redis is readable. 0, or -1 with errno EIO. */
 int channel_ask(redisContext *redis, const char *name, const char *id, bool wait);
 
-/* how many messages are in a reply to channel_ask, -1 if it is no such reply */
-int channel_count(const redisReply *reply);
+/* how many messages are in a reply to channel_ask, -1 with errno EIO if it is no such reply */
+int channel_count(redisContext *redis, const redisReply *reply);
 
 /* Gives the messages of a reply to channel_ask, and writes the id of the last to id. How many there
  * were, or -1 with errno EIO if it is no such reply. */
-int channel_take(const redisReply *reply, channel_function *function, void *context,
-		 char id[CHANNEL_ID_SIZE]);
+int channel_take(redisContext *redis, const redisReply *reply, channel_function *function,
+		 void *context, char id[CHANNEL_ID_SIZE]);
 
 /* Writes a message as the line of JSON that clients get, {"id":"...","text":"..."}, without a
  * newline or NUL, to line; its length. The text has up to CHANNEL_MESSAGE_MAX bytes. */

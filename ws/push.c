@@ -39,8 +39,7 @@ static int fail_without_redis(struct websocket *ws, const redisContext *redis)
 {
 	char reason[sizeof ws->reason];
 
-	snprintf(reason, sizeof reason, "Redis: %s",
-		 redis->err ? redis->errstr : "an answer that is none");
+	snprintf(reason, sizeof reason, "Redis: %s", redis->errstr);
 	return fail(ws, EIO, reason);
 }
 
@@ -59,7 +58,7 @@ static void send_message(void *context, const char *id, const char *text, size_t
  */
 static int is_complete(struct subscription *subscription, const redisReply *reply)
 {
-	int count = channel_count(reply);
+	int count = channel_count(subscription->redis, reply);
 
 	if (count < CHANNEL_BATCH || !subscription->served)
 		return count < 0 ? -1 : 1;
@@ -80,7 +79,7 @@ static void deliver(struct websocket *ws)
 	if (reply == NULL) /* it is not all there yet */
 		return;
 	int complete = is_complete(subscription, reply);
-	if (complete > 0 && channel_take(reply, send_message, ws, subscription->last) > 0)
+	if (complete > 0 && channel_take(redis, reply, send_message, ws, subscription->last) > 0)
 		subscription->served = true;
 	freeReplyObject(reply);
 	if (complete == 0)
