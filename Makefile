@@ -100,21 +100,22 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HTTP_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LDLIBS)
 
-# The programs with calls that fail when a test says so, and libfcgi's own calls among them. What libfcgi allocates it
-# does not check, so that only what we allocate fails.
-WRAPPED = accept clock_gettime epoll_create1 epoll_ctl eventfd fcntl fstat getsockopt malloc open poll ppoll read realloc \
-          sigaction signalfd sigprocmask stat write writev
+# The programs with calls that fail when a test says so, and those of libfcgi and hiredis among them. What these allocate
+# they do not check, so that only what we allocate fails.
+WRAPPED = accept calloc clock_gettime connect epoll_create1 epoll_ctl eventfd fcntl fstat getsockopt malloc open poll ppoll \
+          read realloc setsockopt sigaction signalfd sigprocmask socket stat write writev
 FAULTS  = $(ALL_CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%)
-FAULTY  = $(addprefix $(BUILD)/faults/,api echo duplex duplex-and-libfcgi)
+FAULTY  = $(addprefix $(BUILD)/faults/,api echo chat chat-and-libraries duplex duplex-and-libraries)
 $(FAULTY): $(BUILD)/obj/tests/faults/faults.o
 $(BUILD)/faults/api: $(BUILD)/obj/tests/faults/api.o $(LIB)
 $(BUILD)/faults/echo: $(BUILD)/obj/ws/echo.o $(LIB)
-$(BUILD)/faults/duplex $(BUILD)/faults/duplex-and-libfcgi: $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/fcgi/fastcgi.o $(HTTP_OBJS)
-$(BUILD)/faults/duplex: FCGI = -lfcgi
-$(BUILD)/faults/duplex-and-libfcgi: FCGI = -l:libfcgi.a
+$(BUILD)/faults/chat $(BUILD)/faults/chat-and-libraries: $(BUILD)/obj/ws/chat.o $(LIB)
+$(BUILD)/faults/duplex $(BUILD)/faults/duplex-and-libraries: $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/fcgi/fastcgi.o $(HTTP_OBJS)
+$(FAULTY): LIBRARIES = -lfcgi -lhiredis
+$(BUILD)/faults/chat-and-libraries $(BUILD)/faults/duplex-and-libraries: LIBRARIES = -l:libfcgi.a -l:libhiredis.a
 $(FAULTY):
 	@mkdir -p $(@D)
-	$(CC) $(FAULTS) -o $@ $^ $(FCGI) -lhiredis $(LDLIBS)
+	$(CC) $(FAULTS) -o $@ $^ $(LIBRARIES) $(LDLIBS)
 
 # A fuzz target by itself: it replays its corpus.
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(HTTP_OBJS) $(LIB)

@@ -13,13 +13,13 @@ import tempfile
 import threading
 
 import fcgi
+import faulty
 import stack
 import tap
+from faulty import PARTIAL
 
-MOST = 60  # times that a call is made to fail, where a program would make it for ever
 MESSAGES = [b"hello", b"", "\u00e9\U0001F600".encode(), b"x" * 100000, b"y" * 70000, *(b"%d" % number for number in range(50)), b"z" * 30000]
 ECHOED = b"".join(message + b"\n" for message in MESSAGES)
-PARTIAL = 0  # not an error, but less than was asked for
 
 # the call, the error, and what becomes of it: "goes on" as if nothing had been, "leaves" in silence as when the client is
 # gone, or "fails" with a line in the log
@@ -46,20 +46,6 @@ LIBFCGI = [
     ("read", PARTIAL, "goes on"), ("read", errno.ECONNRESET, "loses one"), ("write", PARTIAL, "goes on"), ("write", errno.EPIPE, "loses one"),
 ]
 ORDINARY = re.compile(rb"^duplex\S*: (\S+: serving the last copy: .+|accept: out of descriptors or memory, trying again)\n$")
-
-
-def fault(name, number, error):
-    return {"FAULT": f"{name} {number} {error}", "FAULT_HIT": str(hit)}
-
-
-def was_hit():
-    found = hit.exists()
-    hit.unlink(missing_ok=True)
-    return found
-
-
-def describe(name, number, error):
-    return f"{name} {number}: {errno.errorcode.get(error, 'a part')}"
 
 
 def write_messages(pipe):
@@ -98,16 +84,7 @@ def judge_echo(outcome, output, status, said):
 
 def check_echo():
     tap.equal(judge_echo("goes on", *run_echo({})), None, "without a fault all comes back")
-    for name, error, outcome in ECHO:
-        wrong = []
-        times = 0
-        for number in range(1, MOST + 1):
-            result = judge_echo(outcome, *run_echo(fault(name, number, error)))
-            if not was_hit():
-                break
-            times = number
-            wrong += [f"{describe(name, number, error)}: {result}"] if result else []
-        tap.equal((wrong, times > 0), ([], True), f"echo: {describe(name, f'1 to {times}', error)}: it {outcome}")
+    faulty.check("echo", ECHO, lambda outcome, environment: judge_echo(outcome, *run_echo(environment)))
 
 
 def ask(workers, path, query=b""):
@@ -157,25 +134,15 @@ def judge_fastcgi(outcome, wanted, answers, status, said):
 def check_fastcgi(program, table, page):
     wanted, status, said = run_fastcgi(program, page, {})
     tap.equal((wanted[0], wanted[4], status, said), (b"one", b"two", 0, b""), f"{program}: without a fault all is answered")
-    for name, error, outcome in table:
-        wrong = []
-        times = 0
-        for number in range(1, MOST + 1):
-            result = judge_fastcgi(outcome, wanted, *run_fastcgi(program, page, fault(name, number, error)))
-            if not was_hit():
-                break
-            times = number
-            wrong += [f"{describe(name, number, error)}: {result}"] if result else []
-        tap.equal((wrong, times > 0), ([], True), f"{program}: {describe(name, f'1 to {times}', error)}: it {outcome}")
+    faulty.check(program, table, lambda outcome, environment: judge_fastcgi(outcome, wanted, *run_fastcgi(program, page, environment)))
 
 
 with tempfile.TemporaryDirectory() as directory:
-    hit = pathlib.Path(directory) / "hit"
     page = pathlib.Path(directory) / "html"
     page.mkdir()
     for file in (stack.ROOT / "html").iterdir():
         (page / file.name).write_bytes(file.read_bytes())
     check_echo()
     check_fastcgi("duplex", FASTCGI, page)
-    check_fastcgi("duplex-and-libfcgi", LIBFCGI, page)
+    check_fastcgi("duplex-and-libraries", LIBFCGI, page)
 tap.done()

@@ -30,6 +30,17 @@ void forget_calls(void)
 	calls = 0;
 }
 
+static void forget_fault(void)
+{
+	unsetenv("FAULT");
+}
+
+/* what is done after main, as by gcov, is not the program's */
+__attribute__((constructor)) static void prepare_end(void)
+{
+	atexit(forget_fault);
+}
+
 /* 0 if this call is to be left alone, -1 with errno set if it is to fail, 1 if it is to do a part
  */
 static int strike(const char *name)
@@ -64,7 +75,9 @@ static int strike(const char *name)
 /* clang-format on */
 
 WRAP(int, accept, -1, (int fd, struct sockaddr *address, socklen_t *size), fd, address, size)
+WRAP(void *, calloc, NULL, (size_t count, size_t size), count, size)
 WRAP(int, clock_gettime, -1, (clockid_t clock, struct timespec *now), clock, now)
+WRAP(int, connect, -1, (int fd, const struct sockaddr *address, socklen_t size), fd, address, size)
 WRAP(int, epoll_create1, -1, (int flags), flags)
 WRAP(int, epoll_ctl, -1, (int fd, int what, int other, struct epoll_event *event), fd, what, other,
      event)
@@ -79,10 +92,13 @@ WRAP(int, ppoll, -1,
      (struct pollfd * set, nfds_t count, const struct timespec *timeout, const sigset_t *mask), set,
      count, timeout, mask)
 WRAP(void *, realloc, NULL, (void *memory, size_t size), memory, size)
+WRAP(int, setsockopt, -1, (int fd, int level, int name, const void *value, socklen_t size), fd,
+     level, name, value, size)
 WRAP(int, sigaction, -1, (int number, const struct sigaction *new, struct sigaction *old), number,
      new, old)
 WRAP(int, signalfd, -1, (int fd, const sigset_t *set, int flags), fd, set, flags)
 WRAP(int, sigprocmask, -1, (int how, const sigset_t *new, sigset_t *old), how, new, old)
+WRAP(int, socket, -1, (int domain, int type, int protocol), domain, type, protocol)
 WRAP(int, stat, -1, (const char *path, struct stat *status), path, status)
 
 int __real_fcntl(int fd, int command, ...);
