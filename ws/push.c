@@ -93,6 +93,7 @@ static void deliver(struct websocket *ws)
 static int begin(struct websocket *ws, struct subscription *subscription, const char *after)
 {
 	const char *reason;
+	char text[sizeof ws->reason];
 
 	if (channel_keep(&subscription->redis, &reason) < 0)
 		return fail(ws, EIO, reason);
@@ -100,8 +101,10 @@ static int begin(struct websocket *ws, struct subscription *subscription, const 
 	    channel_ask(subscription->redis, subscription->name, subscription->last, true) < 0)
 		return fail_without_redis(ws, subscription->redis);
 	subscription->feed = (struct feed){subscription->redis->fd, deliver, release};
-	return connection_feed(ws, &subscription->feed) < 0 ? fail(ws, errno, "epoll_ctl for Redis")
-							    : 0;
+	if (connection_feed(ws, &subscription->feed) == 0)
+		return 0;
+	snprintf(text, sizeof text, "epoll_ctl for Redis: %s", strerror(errno));
+	return fail(ws, errno, text);
 }
 
 int websocket_subscribe(struct websocket *ws, const char *channel, const char *after)
