@@ -173,12 +173,38 @@ def check_parts():
     tap.equal(workers.stop(), [(0, b"")], "which had nothing to say")
 
 
+def check_refuses():
+    """A Redis that is there and refuses: 503, of which the log tells once, with what Redis says, until it publishes again."""
+    workers = fcgi.Workers(DUPLEX_REDIS=redis.address)
+
+    def ask(method, query=b"", body=b""):
+        return fcgi.status(fcgi.exchange(workers, fcgi.form(method, b"/chat", query, body)))
+
+    def post_and_read():
+        return ask(b"POST", body=b"message=hi"), ask(b"GET", b"after=-1")
+
+    for _ in range(2):
+        redis.ask("CONFIG", "SET", "maxmemory", "1")
+        tap.equal([post_and_read() for _ in range(3)], [(503, 200)] * 3, "Redis is full: what is there can be read")
+        redis.ask("CONFIG", "SET", "maxmemory", "0")
+        tap.equal(post_and_read(), (202, 200), "and room is made")
+    redis.ask("RENAME", "duplex:chat", "away")
+    redis.ask("SET", "duplex:chat", "of another kind")
+    tap.equal((post_and_read(), ask(b"GET", b"after=0-1")), ((503, 503), 503), "the channel is no stream")
+    redis.ask("RENAME", "away", "duplex:chat")
+    tap.equal(post_and_read(), (202, 200), "and is one again")
+    (status, said), = workers.stop()
+    lines = [line.partition(": Redis: ")[2].split()[0] for line in said.decode().splitlines()]
+    tap.equal((status, lines), (0, ["OOM", "OOM", "WRONGTYPE"]), "the log has a line for each time")
+
+
 with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
     check_publish()
     check_hundreds()
     check_refused()
     check_cgi()
     check_parts()
+    check_refuses()
     check_gone()
     stack.finish(site, "duplex: Redis")
 with Redis(tcp=True) as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:

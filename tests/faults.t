@@ -88,23 +88,9 @@ def check_echo():
 
 
 def ask(workers, path, query=b""):
-    """The body of an answer; None if there is none, because the worker ended or broke off."""
-    with workers.connect() as client:
-        client.sendall(fcgi.BEGIN + fcgi.params(path, query) + fcgi.record(4) + fcgi.record(5))
-        client.settimeout(0.05)
-        answer = b""
-        while True:
-            try:
-                part = client.recv(65536)
-            except TimeoutError:
-                if workers.processes[0].poll() is not None:
-                    return None
-                continue
-            except ConnectionResetError:
-                return None
-            if not part:
-                return fcgi.body(answer) if answer else None
-            answer += part
+    """The body of an answer; None if there is none."""
+    answer = fcgi.exchange(workers, fcgi.BEGIN + fcgi.params(path, query) + fcgi.record(4) + fcgi.record(5))
+    return fcgi.body(answer) if answer else None
 
 
 def run_fastcgi(program, page, environment):

@@ -1,4 +1,5 @@
 """FastCGI spoken by hand: a request, and the program as workers on a listening socket of the test's own."""
+import contextlib
 import itertools
 import os
 import pathlib
@@ -73,6 +74,14 @@ def params(path, query=b""):
     return record(4, pair(b"REQUEST_METHOD", b"GET") + pair(b"SCRIPT_NAME", path) + pair(b"QUERY_STRING", query))
 
 
+def form(method, path, query=b"", body=b""):
+    """A request with such a body, whole."""
+    variables = {b"REQUEST_METHOD": method, b"SCRIPT_NAME": path, b"QUERY_STRING": query, b"CONTENT_LENGTH": b"%d" % len(body),
+                 b"CONTENT_TYPE": b"application/x-www-form-urlencoded"}
+    content = record(5, body) if body else b""
+    return BEGIN + record(4, b"".join(pair(*both) for both in variables.items())) + record(4) + content + record(5)
+
+
 PARAMS = params(b"/echo", b"message=whole")
 REQUEST = BEGIN + PARAMS + record(4) + record(5)
 
@@ -87,9 +96,36 @@ def body(answer):
     return output.partition(b"\r\n\r\n")[2]
 
 
+def status(answer):
+    """The status in an answer, if there is one."""
+    found = re.search(rb"Status: (\d+) ", answer)
+    return int(found[1]) if found else None
+
+
 def read_all(client):
     answer = b""
     while part := client.recv(65536):
         answer += part
     client.close()
     return answer
+
+
+def exchange(workers, request):
+    """The answer of the only worker; nothing if there is none, because it ended or broke off."""
+    with workers.connect() as client:
+        with contextlib.suppress(BrokenPipeError):
+            client.sendall(request)
+        client.settimeout(0.05)
+        answer = b""
+        while True:
+            try:
+                part = client.recv(65536)
+            except TimeoutError:
+                if workers.processes[0].poll() is not None:
+                    return b""
+                continue
+            except ConnectionResetError:
+                return b""
+            if not part:
+                return answer
+            answer += part

@@ -219,6 +219,22 @@ static void check_fd(bool is_before)
 	disconnect(&peer);
 }
 
+/* the descriptor to poll cannot be told of Redis */
+static void check_no_fd(void)
+{
+	static const struct step script[] = {PING, {FIRST("0-1"), SILENCE, AT_ONCE}, {0}};
+	struct peer peer = connect_peer();
+
+	redis_play(script);
+	dup2(peer.far, websocket_fd(peer.ws)); /* which is none of epoll's then */
+	errno = 0;
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == -1 && errno == EINVAL,
+	   "a descriptor that takes no other");
+	has_failed(&peer, EINVAL, "epoll_ctl for Redis: Invalid argument", "subscribe");
+	is_played("a descriptor that takes no other");
+	disconnect(&peer);
+}
+
 /* what the client itself sends comes to the program, and that it leaves is no error */
 static void check_client(void)
 {
@@ -263,6 +279,7 @@ int main(void)
 	check_twice();
 	check_fd(true);
 	check_fd(false);
+	check_no_fd();
 	check_client();
 	redis_close();
 	return done();
