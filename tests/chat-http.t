@@ -75,6 +75,19 @@ def check_hundreds():
     tap.equal(texts_after("-99999999999999999999")[-1]["text"], wanted[-1], "a number too large is as many as there may be")
 
 
+def check_large():
+    """No more at once than a web server takes: the rest comes after the last of it."""
+    before = texts_after("-1")[-1]["id"]
+    wanted = [f"{number:02}" + "x" * (LONGEST - 2) for number in range(20)]
+    for text in wanted:
+        redis.ask("XADD", "duplex:chat", "*", "text", text)
+    parts = []
+    while part := texts_after(parts[-1][-1]["id"] if parts else before):
+        parts.append(part)
+    tap.equal([message["text"] for part in parts for message in part], wanted, "20 of the longest: each is there once, in order")
+    tap.equal([len(part) for part in parts], [8, 8, 4], "128 KiB at once, and the message that reaches them")
+
+
 def check_refused():
     other = ("-H", "Origin: http://elsewhere.example")
     table = [
@@ -86,6 +99,7 @@ def check_refused():
         (b"x" * 200000, 413, ()), (b"message=hi&" + b"x" * 200000, 413, ()),
         (b"message=hi", 415, ("-H", "Content-Type: text/plain")), (b"message=hi", 415, ("-H", "Content-Type: multipart/form-data; boundary=x")),
         (b"message=hi", 415, ("-H", f"Content-Type: {FORM}x")), (b"message=hi", 415, ("-H", "Content-Type:")),
+        (b"message=hi", 202, ("-H", f"Content-Type: {FORM} ;charset=utf-8")),
         (b"message=hi", 202, ("-H", f"Content-Type: {FORM}; charset=utf-8")), (b"message=hi", 202, ("-H", f"Content-Type: {FORM.upper()}")),
         (b"message=hi", 405, ("-X", "PUT")), (b"message=hi", 405, ("-X", "DELETE")), (b"message=hi", 405, ("-X", "PATCH")),
     ]
@@ -120,6 +134,9 @@ def check_cgi():
     tap.equal(cgi(b"message=hi", CONTENT_LENGTH="11")[0], 400, "a body that is shorter than CONTENT_LENGTH")
     tap.equal(cgi(b"message=hi, and what is not its body", CONTENT_LENGTH="10")[0], 202, "of a longer one the rest is not read")
     tap.equal(json.loads(cgi(REQUEST_METHOD="GET", QUERY_STRING="after=-1")[1])["text"], "hi", "and not published")
+    tap.equal(cgi(b"message=hi&" + b"x" * 60000)[0], 413, "a body of no told length that is too long")
+    tap.equal([cgi(b"message=hi", HTTP_ORIGIN="http://a", **host)[0] for host in ({"HTTP_HOST": "a"}, {"HTTP_HOST": "b"}, {})], [202, 403, 403],
+              "an Origin that is the Host, is not, or has none to be")
     tap.equal([cgi(b"message=hi", CONTENT_LENGTH=length)[0] for length in ("", "0", "50177", "9" * 30)], [202, 400, 413, 413], "CONTENT_LENGTH none, 0, too much")
     tap.equal(cgi(b"message=hi", DUPLEX_REDIS="/nowhere/redis.sock")[0], 503, "without Redis: 503")
     for address in ("nonsense", "127.0.0.1:1", "password@", "@", "/" + "x" * 300, "x" * 300 + ":1"):
@@ -201,6 +218,7 @@ def check_refuses():
 with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
     check_publish()
     check_hundreds()
+    check_large()
     check_refused()
     check_cgi()
     check_parts()

@@ -18,6 +18,7 @@ from redis_server import Redis
 
 BEFORE = ["before"]  # is in the channel when the program starts
 SENT = ["hello", "", "\u00e9\U0001F600\"\\\t", "x" * 16384, *map(str, range(5))]
+LAST = b'"text":"4"}\n'
 PATIENCE = 20  # seconds for all of it
 
 # the call, the error, and what becomes of it: "goes on" as if nothing had been, "leaves" in silence as when the client is
@@ -77,7 +78,7 @@ def run_chat(program, environment):
         except BrokenPipeError:
             pass
         output = b""
-        while output.count(b"\n") < len(BEFORE + SENT) and (part := process.stdout.read(65536)):
+        while not output.endswith(LAST) and (part := process.stdout.read(65536)):
             output += part
         process.stdin.close()
         output += process.stdout.read()
@@ -106,6 +107,15 @@ def judge_chat(program, outcome, environment):
 def check_chat(program, table):
     tap.equal(judge_chat(program, "goes on", {}), None, f"{program}: without a fault all comes")
     faulty.check(program, table, lambda outcome, environment: judge_chat(program, outcome, environment))
+
+
+def check_start():
+    """?after= of the handshake: what came since; without it the last 20."""
+    for query, before in (("", True), ("after=", True), ("before=0-1", True), ("after=0-1", True), ("after=nonsense", False)):
+        output, status, said, in_redis = run_chat("chat", {"QUERY_STRING": query})
+        wanted = in_redis if before else in_redis[len(BEFORE):]
+        got = [tuple(json.loads(line).values()) for line in output.splitlines()]
+        tap.equal((got, status, said, len(in_redis)), (wanted, 0, b"", len(BEFORE + SENT)), f"chat?{query}: {'what was there and ' if before else ''}what comes")
 
 
 def ask(workers, method, query=b"", body=b""):
@@ -164,5 +174,6 @@ def check_duplex():
 with Redis() as redis:
     check_chat("chat", CHAT)
     check_chat("chat-and-libraries", CHAT_AND_LIBRARIES)
+    check_start()
     check_duplex()
 tap.done()

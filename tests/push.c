@@ -262,6 +262,23 @@ static void check_client(void)
 	disconnect(&peer);
 }
 
+/* a client that has left gets nothing more, and no more is asked for */
+static void check_left(void)
+{
+	static const struct step script[] = {PING, {FIRST("0-1"), STREAM(1, HELLO), AT_ONCE}, {0}};
+	struct peer peer = connect_peer();
+	struct websocket_message message;
+
+	redis_play(script);
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that leaves");
+	ok(redis_played() == NULL, "while a message comes");
+	shutdown(peer.far, SHUT_WR);
+	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_CLOSED, "has left");
+	is_played("a client that has left");
+	has_got(&peer, "", "it gets nothing");
+	disconnect(&peer);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -281,6 +298,7 @@ int main(void)
 	check_fd(false);
 	check_no_fd();
 	check_client();
+	check_left();
 	redis_close();
 	return done();
 }

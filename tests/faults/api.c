@@ -1,4 +1,5 @@
 /* the parts of the message API that the echo does not use, while what they call fails */
+#include "../../ws/connection.h"
 #include "../../ws/websocket.h"
 #include "../tap.h"
 
@@ -6,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -35,23 +37,48 @@ static void check_open(const char *name, int nth, int error)
 	close(pair[1]);
 }
 
+static void leave_alone(struct feed *feed)
+{
+	(void)feed;
+}
+
+/* over two pipes, as under websocket_run: with a descriptor for signals, and one for a feed */
+static struct websocket *open_all(int in[2], int out[2], int feed[2])
+{
+	static struct feed fed;
+	sigset_t none;
+
+	sigemptyset(&none);
+	if (pipe(in) < 0 || pipe(out) < 0 || pipe(feed) < 0)
+		exit(1);
+	struct websocket *ws = websocket_open(in[0], out[1], 100);
+	ws->signals = signalfd(-1, &none, SFD_CLOEXEC);
+	fed = (struct feed){.fd = feed[0], .release = leave_alone};
+	if (ws->signals < 0 || connection_feed(ws, &fed) < 0)
+		exit(1);
+	return ws;
+}
+
 static void check_fd(const char *name, int nth, int error)
 {
-	int pair[2];
+	int in[2];
+	int out[2];
+	int feed[2];
 	struct websocket_message message;
+	struct websocket *ws = open_all(in, out, feed);
 
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
-		exit(1);
-	struct websocket *ws = websocket_open(pair[0], pair[0], 100);
 	set_fault(name, nth, error);
 	errno = 0;
 	ok(websocket_fd(ws) == -1 && errno == error, "websocket_fd: %s %d fails", name, nth);
 	unsetenv("FAULT");
-	ok(write(pair[1], "hi\n", 3) == 3 && websocket_read(ws, &message) == WEBSOCKET_MESSAGE,
+	ok(write(in[1], "hi\n", 3) == 3 && websocket_read(ws, &message) == WEBSOCKET_MESSAGE,
 	   "the connection is as before");
 	ok(websocket_fd(ws) >= 0, "and it can be tried again");
 	websocket_free(ws);
-	close(pair[1]);
+	close(in[1]);
+	close(out[0]);
+	close(feed[0]);
+	close(feed[1]);
 }
 
 static void check_wait(const char *name, int nth, int error)
@@ -90,7 +117,7 @@ int main(void)
 	apart(check_open, "malloc", 1, ENOMEM);
 	apart(check_fd, "epoll_create1", 1, EMFILE);
 	apart(check_fd, "eventfd", 1, EMFILE);
-	for (int nth = 1; nth <= 2; nth++)
+	for (int nth = 1; nth <= 5; nth++)
 		apart(check_fd, "epoll_ctl", nth, ENOMEM);
 	apart(check_wait, "poll", 1, ENOMEM);
 	apart(check_wait, "malloc", 1, ENOMEM);
