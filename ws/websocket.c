@@ -122,10 +122,11 @@ static void note_empty(struct websocket *ws)
 {
 	int more = 0;
 
-	if (ws->run < ws->half && inbox_is_partial(&ws->inbox)) {
+	if (inbox_is_partial(&ws->inbox)) {
 		if (ioctl(ws->in, FIONREAD, &more) < 0 || more > 0)
 			return;
-		inbox_pause(&ws->inbox);
+		if (ws->run < ws->half)
+			inbox_pause(&ws->inbox);
 	}
 	ws->run = 0;
 }
