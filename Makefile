@@ -193,7 +193,7 @@ analyze: ## look for mistakes with gcc -fanalyzer, clang-tidy and cppcheck
 	cppcheck --quiet --error-exitcode=1 --enable=warning,style,performance,portability --inline-suppr --std=c11 \
 		-D_GNU_SOURCE -DDUPLEX_VERSION='""' fcgi ws
 
-# What the tests find is for "make check" to say: some of them do not like the files that gcov writes.
+# What the tests find is for "make check" to say.
 COVERED = $(UNIT_TESTS) $(BUILD)/faults/api $(addprefix tests/,echo.t fastcgi.t faults.t faults-push.t http.t websocket.t flood.t chat-http.t chat-page.t)
 GCOVR   = gcovr --root . --filter fcgi/ --filter ws/ --fail-under-line 95 --fail-under-branch 90 $(BUILD)
 coverage: ## measure how much of fcgi/ and ws/ the tests reach: 95 % of the lines and 90 % of the branches, or it fails
