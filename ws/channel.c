@@ -312,10 +312,10 @@ static char *escape(char *out, unsigned char byte)
 	static const char hex[] = "0123456789abcdef";
 
 	if (byte < 0x20) {
-		memcpy(out, "\\u00", 4);
-		out[4] = hex[byte >> 4];
-		out[5] = hex[byte & 15];
-		return out + 6;
+		out = stpcpy(out, "\\u00");
+		*out++ = hex[byte >> 4];
+		*out++ = hex[byte & 15];
+		return out;
 	}
 	if (byte == '"' || byte == '\\')
 		*out++ = '\\';
@@ -329,6 +329,5 @@ size_t channel_json(const char *id, const char *text, size_t length, char line[C
 
 	for (size_t i = 0; i < length; i++)
 		out = escape(out, (unsigned char)text[i]);
-	memcpy(out, "\"}", 2);
-	return (size_t)(out + 2 - line);
+	return (size_t)(stpcpy(out, "\"}") - line);
 }

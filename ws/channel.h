@@ -80,7 +80,8 @@ int channel_take(redisContext *redis, const redisReply *reply, channel_function 
 		 void *context, char id[CHANNEL_ID_SIZE]);
 
 /* Writes a message as the line of JSON that clients get, {"id":"...","text":"..."}, without a
- * newline or NUL, to line; its length. The text has up to CHANNEL_MESSAGE_MAX bytes. */
+ * newline but with a NUL, to line; its length without that. The text has up to CHANNEL_MESSAGE_MAX
+ * bytes. */
 size_t channel_json(const char *id, const char *text, size_t length, char line[CHANNEL_LINE_SIZE]);
 
 #endif
