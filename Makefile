@@ -132,7 +132,8 @@ unit: $(UNIT_TESTS) $(FAULTY)
 
 # What "make bench" needs, and what it can compare with where that is installed.
 BENCH = load smallest-fcgi $(if $(wildcard /usr/include/libwebsockets.h),libwebsockets) $(if $(shell command -v musl-gcc),echo-musl)
-$(BUILD)/bench/load: $(patsubst %,$(BUILD)/obj/tests/bench/%.o,load client latency)
+GENERATOR = $(patsubst %,$(BUILD)/obj/tests/bench/%.o,generator client latency)
+$(BUILD)/bench/load: $(patsubst %,$(BUILD)/obj/tests/bench/%.o,load echo) $(GENERATOR)
 $(BUILD)/bench/load: BENCH_LIBS = -lwslay
 $(BUILD)/bench/smallest-fcgi: $(BUILD)/obj/tests/bench/smallest-fcgi.o
 $(BUILD)/bench/smallest-fcgi: BENCH_LIBS = -lfcgi
