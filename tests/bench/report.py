@@ -211,9 +211,10 @@ set title "{heading}"
 set xlabel "subscribers"
 set ylabel "ms until a subscriber has it"
 set logscale xy
+set xrange [{int(min(rounds, key=int)) * 0.8}:{int(max(rounds, key=int)) * 1.25}]
 set xtics ({', '.join(rounds)})
 set grid y
-set key outside right top
+set key outside right top noenhanced
 $data << end
 {data}end
 plot {plots}
