@@ -12,7 +12,7 @@ DEPS_CHECK    = $(sort $(DEPS_RUN) $(foreach server,$(SERVERS),$(DEPS_$(server))
                 apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox \
                 python3 python3-websockets python3-selenium chromium chromium-driver chromium-sandbox
 DEPS_BENCH    = $(DEPS_RUN) python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
-                python3-django python3-django-channels daphne libwebsockets-dev
+                python3-django python3-django-channels daphne libwebsockets-dev node-redis python3-channels-redis
 
 # The one place: --version, the man pages, duplex.pc and CHANGELOG.md follow it.
 VERSION = 0.1.0
@@ -132,14 +132,16 @@ $(BUILD)/obj/fcgi/%.o $(BUILD)/obj/ws/%.o: ALL_CFLAGS += $(WATCHED)
 unit: $(UNIT_TESTS) $(FAULTY)
 
 # What "make bench" needs, and what it can compare with where that is installed.
-BENCH = load smallest-fcgi $(if $(wildcard /usr/include/libwebsockets.h),libwebsockets) $(if $(shell command -v musl-gcc),echo-musl)
-$(BUILD)/bench/load: $(patsubst %,$(BUILD)/obj/tests/bench/%.o,load client latency)
-$(BUILD)/bench/load: BENCH_LIBS = -lwslay
+BENCH = load fanout smallest-fcgi $(if $(wildcard /usr/include/libwebsockets.h),libwebsockets) $(if $(shell command -v musl-gcc),echo-musl)
+GENERATOR = $(patsubst %,$(BUILD)/obj/tests/bench/%.o,generator client latency)
+$(BUILD)/bench/load: $(patsubst %,$(BUILD)/obj/tests/bench/%.o,load echo) $(GENERATOR)
+$(BUILD)/bench/fanout: $(BUILD)/obj/tests/bench/fanout.o $(GENERATOR)
+$(BUILD)/bench/load $(BUILD)/bench/fanout: BENCH_LIBS = -lwslay
 $(BUILD)/bench/smallest-fcgi: $(BUILD)/obj/tests/bench/smallest-fcgi.o
 $(BUILD)/bench/smallest-fcgi: BENCH_LIBS = -lfcgi
 $(BUILD)/bench/libwebsockets: $(BUILD)/obj/tests/bench/peers/libwebsockets.o
 $(BUILD)/bench/libwebsockets: BENCH_LIBS = -lwebsockets
-$(BUILD)/bench/load $(BUILD)/bench/smallest-fcgi $(BUILD)/bench/libwebsockets:
+$(addprefix $(BUILD)/bench/,load fanout smallest-fcgi libwebsockets):
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(BENCH_LIBS) $(LDLIBS)
 $(BUILD)/bench/echo-musl: ws/echo.c $(patsubst %,ws/%.c,$(filter-out channel push,$(LIBRARY))) $(wildcard ws/*.h)

@@ -13,7 +13,7 @@ enum { BUFFER_SIZE = 65536 };
 static char buffer[BUFFER_SIZE];
 static size_t buffered;
 
-/* of the key in the request of load.c, by RFC 6455 4.2.2 */
+/* of the key in CLIENT_REQUEST, by RFC 6455 4.2.2 */
 static const char accept_header[] = "\r\nSec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\n";
 
 static void end(struct client *client, enum client_end why)
@@ -23,24 +23,6 @@ static void end(struct client *client, enum client_end why)
 	client->state = CLIENT_GONE;
 	epoll_ctl(client->use->epoll, EPOLL_CTL_DEL, client->fd, NULL);
 	client->use->ended(client, why);
-}
-
-static void put_hex(char *at, int digits, uint64_t number)
-{
-	for (; digits > 0; number >>= 4)
-		at[--digits] = "0123456789abcdef"[number & 15];
-}
-
-/* the message of this number: it stands at both ends of a long one */
-static const char *message(const struct client *client, uint64_t number)
-{
-	char *text = client->use->message;
-
-	put_hex(text, 4, client->number);
-	put_hex(text + 4, 8, number);
-	if (client->use->size >= CLIENT_LEAST_SIZE + 8)
-		put_hex(text + client->use->size - 8, 8, number);
-	return text;
 }
 
 static void wait_to_write(struct client *client, bool armed)
@@ -154,52 +136,35 @@ static int on_mask(wslay_event_context_ptr ws, uint8_t *mask, size_t length, voi
 	return 0;
 }
 
-static void tell_wrong(const struct client *client, const struct wslay_event_on_msg_recv_arg *got)
-{
-	fprintf(stderr, "load: client %u: message %llu of %zu bytes came back as %zu: \"%.40s\"\n",
-		client->number, (unsigned long long)client->received, client->use->size,
-		got->msg_length, got->msg_length ? (const char *)got->msg : "");
-}
-
 static void on_message(wslay_event_context_ptr ws, const struct wslay_event_on_msg_recv_arg *got,
 		       void *user)
 {
 	struct client *client = user;
-	size_t size = client->use->size;
+	const char *text = (const char *)got->msg;
 
 	(void)ws;
 	if (client->state != CLIENT_OPEN || got->opcode >= WSLAY_CONNECTION_CLOSE)
 		return;
-	if (client->received == client->sent || got->opcode != WSLAY_TEXT_FRAME ||
-	    got->msg_length != size || memcmp(got->msg, message(client, client->received), size)) {
-		tell_wrong(client, got);
-		end(client, CLIENT_WRONG);
+	if (got->opcode == WSLAY_TEXT_FRAME && client->use->received(client, text, got->msg_length))
 		return;
-	}
-	uint64_t sent_at = client->times[client->received++ % client->use->in_flight];
-	client->use->echoed(client, latency_now() - sent_at);
+	fprintf(stderr, "%s: client %u: a message of %zu bytes is wrong: \"%.*s\"\n",
+		program_invocation_short_name, client->number, got->msg_length,
+		(int)(got->msg_length < 60 ? got->msg_length : 60), text);
+	end(client, CLIENT_WRONG);
 }
 
-static void queue(struct client *client)
+void client_queue(struct client *client, const char *text, size_t length)
 {
-	unsigned int in_flight = client->use->in_flight;
+	struct wslay_event_msg msg = {WSLAY_TEXT_FRAME, (const uint8_t *)text, length};
 
-	while (client->state == CLIENT_OPEN && client->sent < client->goal &&
-	       client->sent - client->received < in_flight) {
-		struct wslay_event_msg msg = {WSLAY_TEXT_FRAME,
-					      (const uint8_t *)message(client, client->sent),
-					      client->use->size};
-		if (wslay_event_queue_msg(client->ws, &msg) != 0)
-			end(client, CLIENT_CLOSED);
-		client->times[client->sent++ % in_flight] = latency_now();
-	}
+	if (client->state == CLIENT_OPEN && wslay_event_queue_msg(client->ws, &msg) != 0)
+		end(client, CLIENT_CLOSED);
 }
 
-void client_send(struct client *client)
+void client_flush(struct client *client)
 {
 	if (client->state != CLIENT_OPEN)
 		return;
-	queue(client);
 	if ((client->rest && flush_rest(client) < 0) ||
 	    (client->rest == NULL && (wslay_event_send(client->ws) != 0 || flush(client) < 0))) {
 		buffered = 0;
@@ -216,8 +181,6 @@ static void receive(struct client *client)
 		end(client, CLIENT_CLOSED);
 }
 
-/* open is a client whose first message is back: some servers answer the handshake before they have
- * started what serves it */
 static void open_up(struct client *client)
 {
 	static const struct wslay_event_callbacks callbacks = {.recv_callback = on_receive,
@@ -225,35 +188,42 @@ static void open_up(struct client *client)
 							       .genmask_callback = on_mask,
 							       .on_msg_recv_callback = on_message};
 
-	client->times = calloc(client->use->in_flight, sizeof *client->times);
-	if (client->times == NULL ||
-	    wslay_event_context_client_init(&client->ws, &callbacks, client) != 0) {
+	if (wslay_event_context_client_init(&client->ws, &callbacks, client) != 0) {
 		end(client, CLIENT_CLOSED);
 		return;
 	}
 	client->state = CLIENT_OPEN;
-	client->goal = 1;
-	client_send(client);
+	client->use->opened(client);
 }
 
-/* reads the answer to the handshake; the server has nothing to say after it before we do */
+/* takes the answer to the handshake, and leaves what a server sends at once after it; -1 if that is
+ * the end, 0 if there is more of it to come */
+static int take_head(struct client *client)
+{
+	char *at = client->head + client->head_length;
+	size_t room = sizeof client->head - 1 - client->head_length;
+	ssize_t n = recv(client->fd, at, room, MSG_PEEK);
+
+	if (n <= 0)
+		return n < 0 && errno == EAGAIN ? 0 : -1;
+	at[n] = '\0';
+	const char *blank = strstr(client->head, "\r\n\r\n");
+	size_t wanted = blank ? (size_t)(blank + 4 - at) : (size_t)n;
+	if (recv(client->fd, at, wanted, 0) != (ssize_t)wanted)
+		return -1;
+	at[wanted] = '\0';
+	client->use->bytes_in += wanted;
+	client->head_length += wanted;
+	return blank != NULL;
+}
+
 static void read_answer(struct client *client)
 {
-	size_t room = sizeof client->head - 1 - client->head_length;
-	ssize_t n = recv(client->fd, client->head + client->head_length, room, 0);
+	int taken = take_head(client);
 
-	if (n < 0 && errno == EAGAIN)
+	if (taken == 0)
 		return;
-	if (n <= 0) {
-		end(client, CLIENT_REFUSED);
-		return;
-	}
-	client->use->bytes_in += (uint64_t)n;
-	client->head_length += (size_t)n;
-	client->head[client->head_length] = '\0';
-	if (strstr(client->head, "\r\n\r\n") == NULL)
-		return;
-	if (strncmp(client->head, "HTTP/1.1 101 ", 13) == 0 &&
+	if (taken > 0 && strncmp(client->head, "HTTP/1.1 101 ", 13) == 0 &&
 	    strcasestr(client->head, accept_header))
 		open_up(client);
 	else
@@ -283,7 +253,8 @@ void client_connect(struct client *client, struct client_use *use, unsigned int 
 	client->fd = socket(use->address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (client->fd < 0 || epoll_ctl(use->epoll, EPOLL_CTL_ADD, client->fd, &event) < 0 ||
 	    (connect(client->fd, use->address, use->address_length) < 0 && errno != EINPROGRESS)) {
-		perror("load: connect");
+		fprintf(stderr, "%s: connect: %s\n", program_invocation_short_name,
+			strerror(errno));
 		end(client, CLIENT_REFUSED);
 	}
 }
@@ -298,7 +269,7 @@ void client_handle(struct client *client, uint32_t events)
 		read_answer(client);
 	else if (client->state == CLIENT_OPEN && events & ~(uint32_t)EPOLLOUT)
 		receive(client);
-	client_send(client);
+	client_flush(client);
 }
 
 void client_close(struct client *client)
@@ -312,7 +283,6 @@ void client_close(struct client *client)
 		wslay_event_context_free(client->ws);
 	if (client->fd >= 0 && client->state != CLIENT_NEW)
 		close(client->fd);
-	free(client->times);
 	free(client->rest);
 	*client = (struct client){.state = CLIENT_GONE, .fd = -1};
 }

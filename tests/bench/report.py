@@ -111,6 +111,28 @@ def start(found):
     return "## Instructions of an endpoint (callgrind)\n\n" + table(["linked by", "start to first read", "a message", "bytes of the program"], rows)
 
 
+def milliseconds(values):
+    return f"{spread(values)['median'] / 1000:.1f}"
+
+
+def program_times(rounds):
+    """Of each program the median, and their sum."""
+    medians = {program: spread([one.get(program, 0) for one in rounds])["median"] for program in rounds[0]}
+    return f"{sum(medians.values()):.0f}: " + ", ".join(f"{program} {spent:.1f}" for program, spent in medians.items())
+
+
+def push(found):
+    if not found:
+        return ""
+    rows = [[count, title(name), *(milliseconds(one[key]) for key in ("p50", "p99", "max", "last")), program_times(one["spent"]), median(one["opens"]),
+             sum(one["errors"])] for count, each in found["rounds"].items() for name, one in each.items()]
+    kib = [[title(name), one["system"], one["pss"], one["server"], one["client"] or "", one["redis"]] for name, one in found["KiB"].items()]
+    return ("## One message to many, through Redis\n\nFrom the sending to the arrival at each subscriber, in ms, and to that at the last of them (median of the "
+            "messages). Processor time is in us for one arrival.\n\n" +
+            table(["subscribers", "", "p50", "p99", "max", "all have it", "processor time", "opened/s", "errors"], rows) +
+            f"\n## KiB of memory for a subscriber ({found['subscribers']:,})\n\n" + table(["", "system", "Pss", "server", "process", "Redis"], kib))
+
+
 def must_hold(results):
     """What is promised, and whether this run shows it."""
     rows = []
@@ -129,6 +151,9 @@ def must_hold(results):
         add("duplex to the smallest libfcgi program", times(found), "0.95 or more", found["ratio"] >= 0.95)
     for count, one in results.get("memory", {}).get("duplex", {}).items():
         add(f"private KiB of an idle endpoint, {count} connections", one["idle"]["client"], "56 or less", one["idle"]["client"] <= 56)
+    if results.get("push"):
+        errors = sum(sum(one["errors"]) for each in results["push"]["rounds"].values() for name, one in each.items() if name.startswith("duplex"))
+        add("subscribers that are refused or closed, or get a message not at all, twice or out of turn", errors, 0, errors == 0)
     return "## What must hold\n\n" + table(["", "found", "wanted", "holds"], rows)
 
 
@@ -143,7 +168,7 @@ def head(results):
             "the least and the most of the rounds. The load generator runs on the same cores.\n")
 
 
-SECTIONS = {"floors": floors, "http": http, "peers": peers, "cpu": cpu, "large": large, "memory": memory, "wire": wire, "start": start}
+SECTIONS = {"floors": floors, "http": http, "peers": peers, "cpu": cpu, "large": large, "memory": memory, "wire": wire, "start": start, "push": push}
 
 
 def bars(output, name, heading, ylabel, columns, rows, logarithmic=False):
@@ -162,6 +187,34 @@ set grid y
 set key outside right top
 set format y "%.0f"
 {'set logscale y' if logarithmic else 'set yrange [0:*]'}
+$data << end
+{data}end
+plot {plots}
+"""
+    subprocess.run(["gnuplot"], input=script, text=True, check=True)
+
+
+COLOURS = ("#0060ad", "#60b0e0", "#2e8b57", "#dd8800")
+
+
+def curves(output, name, heading, rounds):
+    """The median and the 99th percentile by the number of subscribers, a colour for each system."""
+    names = list(next(iter(rounds.values())))
+    data = "".join(count + "".join(f" {spread(each[one][key])['median'] / 1000}" for one in names for key in ("p50", "p99")) + "\n"
+                   for count, each in rounds.items())
+    plots = ", ".join(f'$data using 1:{2 * at + 2 + later} with linespoints pointtype {7 - later} dashtype {1 + later} linewidth 2 '
+                      f'linecolor "{COLOURS[at % len(COLOURS)]}" title "{title(one)}, {key}"'
+                      for at, one in enumerate(names) for later, key in enumerate(("p50", "p99")))
+    script = f"""set terminal svg size 900,420 font "sans,12" background "white"
+set output "{output}/{name}.svg"
+set title "{heading}"
+set xlabel "subscribers"
+set ylabel "ms until a subscriber has it"
+set logscale xy
+set xrange [{int(min(rounds, key=int)) * 0.8}:{int(max(rounds, key=int)) * 1.25}]
+set xtics ({', '.join(rounds)})
+set grid y
+set key outside right top noenhanced
 $data << end
 {data}end
 plot {plots}
@@ -189,6 +242,8 @@ def plot(results, output):
     if "memory" in results:
         rows = {name: {count: spread([max(0.1, one["idle"]["pss"])]) for count, one in counts.items()} for name, counts in results["memory"].items()}
         bars(output, "memory", "Memory of all processes (Pss) for an idle connection", "KiB", list(rows["duplex"]), rows, True)
+    if results.get("push"):
+        curves(output, "push", "One message to many, through Redis", results["push"]["rounds"])
 
 
 def write(results, output):

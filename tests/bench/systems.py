@@ -26,6 +26,11 @@ PEERS = {  # the command before the port, and what shows that it is installed
     "websockets": ([PYTHON, HERE / "peers/websockets_echo.py"], [PYTHON, "-c", "import websockets"]),
     "Channels": ([PYTHON, "-m", "daphne", "-v", "0", "-b", "127.0.0.1", "channels_echo:application", "-p"], [PYTHON, "-c", "import channels, daphne"]),
 }
+PUSH_PEERS = {  # the same for what is published through Redis
+    "ws + node-redis": (["node", HERE / "peers/node-push.js"], ["node", "-e", "require('ws'), require('redis')"]),
+    "Channels + channels_redis": ([PYTHON, "-m", "daphne", "-v", "0", "-b", "127.0.0.1", "channels_push:application", "-p"],
+                                  [PYTHON, "-c", "import channels, channels_redis.core, daphne"]),
+}
 FASTCGI = '\tfastcgi.server = ( "/" => ( ( "socket" => "@RUN@/smallest.sock", "bin-path" => "@RUN@/smallest-fcgi", "max-procs" => 2, ' \
           '"check-local" => "disable", "disable-time" => 0 ) ) )\n'
 STATIC = '\tfastcgi.server = ()\n'
@@ -53,16 +58,19 @@ def is_installed(check):
 
 
 class Systems:
-    def __init__(self, peers=tuple(PEERS)):
+    def __init__(self, peers=(*PEERS, *PUSH_PEERS)):
         self.run = pathlib.Path(tempfile.mkdtemp(prefix="duplex-bench."))
         self.processes = {}
         self.ports = self.free_ports()
         self.files = raise_limit()
         self.log = open(self.run / "log", "w+b")
-        self.peers = [name for name in peers if is_installed(PEERS[name][1])]
-        self.missing = [name for name in peers if name not in self.peers]
+        installed = [name for name in peers if is_installed({**PEERS, **PUSH_PEERS}[name][1])]
+        self.peers = [name for name in installed if name in PEERS]
+        self.push_peers = [name for name in installed if name in PUSH_PEERS]
+        self.missing = [name for name in peers if name not in installed]
         self.direct = {}
         self.behind = {}
+        self.push = {}
         try:
             self.start_all()
         except BaseException:
@@ -78,30 +86,55 @@ class Systems:
                 probe.bind(("127.0.0.1", port))
                 yield port
 
-    def start(self, name, command, port, **options):
-        environment = {"PATH": os.environ["PATH"], "NODE_PATH": "/usr/share/nodejs", "PYTHONPATH": str(HERE / "peers"), "PYTHONDONTWRITEBYTECODE": "1"}
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment, **options)
+    def start(self, name, command, where):
+        environment = {"PATH": os.environ["PATH"], "NODE_PATH": "/usr/share/nodejs", "PYTHONPATH": str(HERE / "peers"), "PYTHONDONTWRITEBYTECODE": "1",
+                       "DUPLEX_REDIS": str(self.run / "redis.sock")}
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment)
         self.processes[name] = process
-        if not figures.wait_until(lambda: self.is_open(port) or process.poll() is not None, 20) or process.poll() is not None:
+        if not figures.wait_until(lambda: self.is_open(where) or process.poll() is not None, 20) or process.poll() is not None:
             self.log.seek(0)
             raise RuntimeError(f"{name} does not start:\n{self.log.read().decode(errors='replace')[-2000:]}")
 
     @staticmethod
-    def is_open(port):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
+    def is_open(where):
+        """A port, or the path of a socket."""
+        is_port = isinstance(where, int)
+        with socket.socket(socket.AF_INET if is_port else socket.AF_UNIX) as probe:
+            return probe.connect_ex(("127.0.0.1", where) if is_port else str(where)) == 0
 
     def start_all(self):
         port = next(self.ports)
         (self.run / "ws").mkdir()
-        for name, program in (("echo", BUILD / "ws/echo"), ("cat", "/bin/cat"), ("echo-musl", BUILD / "bench/echo-musl")):
+        for name, program in (("echo", BUILD / "ws/echo"), ("chat", BUILD / "ws/chat"), ("cat", "/bin/cat"), ("echo-musl", BUILD / "bench/echo-musl")):
             (self.run / "ws" / name).symlink_to(program)
-        self.start("websocketd", ["websocketd", "--address=127.0.0.1", f"--port={port}", "--loglevel=fatal", f"--dir={self.run}/ws"], port)
+        self.start_websocketd(port)
         self.direct.update({name: f"127.0.0.1:{port}/{path}" for name, path in (("duplex", "echo"), ("cat", "cat"), ("musl", "echo-musl"))})
         for name in self.peers:
             self.direct[name] = f"127.0.0.1:{(peer := next(self.ports))}/echo"
             self.start(name, [*PEERS[name][0], str(peer)], peer)
         self.start_lighttpd(port)
+        if shutil.which("redis-server"):
+            self.start_push(port)
+
+    def start_websocketd(self, port):
+        self.start("websocketd", ["websocketd", "--address=127.0.0.1", f"--port={port}", "--loglevel=fatal", "--passenv=DUPLEX_REDIS",
+                                  f"--dir={self.run}/ws"], port)
+
+    def restart_websocketd(self):
+        """It keeps the memory of the clients that it once had."""
+        self.processes["websocketd"].terminate()
+        self.processes["websocketd"].wait(10)
+        self.start_websocketd(int(self.direct["duplex"].split(":")[1].split("/")[0]))
+
+    def start_push(self, websocketd):
+        """Redis, and what publishes through it: by address, and what a subscriber asks for to be told when it is one."""
+        self.start("redis-server", ["redis-server", "--port", "0", "--unixsocket", str(self.run / "redis.sock"), "--dir", str(self.run),
+                                    "--save", "", "--appendonly", "no"], self.run / "redis.sock")
+        self.push["duplex"] = f"127.0.0.1:{websocketd}/chat?after=-1"
+        self.push["duplex, behind lighttpd"] = self.behind["duplex"].replace("/echo", "/chat?after=-1")
+        for name in self.push_peers:
+            self.push[name] = f"127.0.0.1:{(port := next(self.ports))}/chat"
+            self.start(name, [*PUSH_PEERS[name][0], str(port)], port)
 
     def start_lighttpd(self, websocketd):
         port = next(self.ports)
@@ -116,7 +149,7 @@ class Systems:
             text = text.replace(f"@{at}@", str(value))
         (self.run / "lighttpd.conf").write_text(text)
         (self.run / "duplex-local.conf").write_text(
-            f'var.duplex_paths := "^/echo$"\nvar.duplex_websocketd := ( "host" => "127.0.0.1", "port" => {websocketd} )\n'
+            f'var.duplex_paths := "^/(echo|chat)$"\nvar.duplex_websocketd := ( "host" => "127.0.0.1", "port" => {websocketd} )\n'
             f'var.duplex_fastcgi := ( "socket" => "{self.run}/fcgi.sock", "bin-path" => "{self.run}/duplex --page={self.run}/html", "max-procs" => 2 )\n')
         for name, to in (("duplex.conf", ROOT / "conf/lighttpd.conf"), ("duplex", BUILD / "fcgi/duplex"), ("html", ROOT / "html"),
                          ("smallest-fcgi", BUILD / "bench/smallest-fcgi")):
@@ -127,7 +160,15 @@ class Systems:
 
     def pid(self, name):
         """Of the process that a WebSocket client of this system meets first."""
-        return self.processes[name if name in self.peers else "websocketd"].pid
+        return self.processes["websocketd" if self.is_ours(name) else name].pid
+
+    def is_ours(self, name):
+        return name not in self.peers and name not in self.push_peers
+
+    def push_pids(self, name):
+        """Of all that a message passes through."""
+        others = ["redis-server", "lighttpd"] if name.endswith("lighttpd") else ["redis-server"]
+        return figures.family(self.pid(name)) + [self.processes[other].pid for other in others]
 
     def log_text(self):
         return (self.run / "log").read_text(errors="replace")
