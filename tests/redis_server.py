@@ -12,11 +12,13 @@ PASSWORD = "pass@word: of any bytes"
 
 
 class Redis:
-    def __init__(self, tcp=False):
+    def __init__(self, tcp=False, host="127.0.0.1", settings=()):
         stack.need("redis-server", "redis-cli")
         self.directory = tempfile.TemporaryDirectory()
         self.path = pathlib.Path(self.directory.name) / "redis.sock"
         self.tcp = tcp
+        self.host = host
+        self.settings = settings  # a file of them
         self.log = open(self.path.with_name("log"), "w+")
         self.port = 0
         while not self.start():
@@ -25,29 +27,29 @@ class Redis:
     @property
     def address(self):
         """What DUPLEX_REDIS is."""
-        return f"{PASSWORD}@127.0.0.1:{self.port}" if self.tcp else str(self.path)
+        return f"{PASSWORD}@{self.host}:{self.port}" if self.tcp else str(self.path)
 
     def start(self):
         """Starts it, empty; on a port it may be that somebody else has it."""
         if self.tcp:
             self.port = self.port or random.randrange(20000, 32000)
-        where = ["--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD] if self.tcp else \
+        where = ["--port", str(self.port), "--bind", self.host, "--requirepass", PASSWORD] if self.tcp else \
             ["--port", "0", "--unixsocket", self.path]
         self.path.unlink(missing_ok=True)
-        self.process = subprocess.Popen(["redis-server", *where, "--dir", self.directory.name, "--save", "", "--appendonly", "no"],
+        self.process = subprocess.Popen(["redis-server", *self.settings, *where, "--dir", self.directory.name, "--save", "", "--appendonly", "no"],
                                         stdout=self.log, stderr=self.log)
         stack.wait_until(lambda: self.process.poll() is not None or self.is_there())
         return self.process.poll() is None
 
     def is_there(self):
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET if self.tcp else socket.AF_UNIX) as client:
-            client.connect(("127.0.0.1", self.port) if self.tcp else str(self.path))
+            client.connect((self.host, self.port) if self.tcp else str(self.path))
             return stack.is_listening(self.port, self.process.pid) if self.tcp else True
         return False
 
     def ask(self, *command):
         """The answer to a command, as redis-cli prints it."""
-        where = ["-h", "127.0.0.1", "-p", str(self.port), "--no-auth-warning", "-a", PASSWORD] if self.tcp else ["-s", self.path]
+        where = ["-h", self.host, "-p", str(self.port), "--no-auth-warning", "-a", PASSWORD] if self.tcp else ["-s", self.path]
         return subprocess.run(["redis-cli", *where, *command], capture_output=True, text=True, timeout=30).stdout.strip()
 
     def kill(self):

@@ -1,6 +1,7 @@
 """The systemd units as "make install" leaves them, and what systemd would do with their sockets."""
 import os
 import pathlib
+import re
 import shlex
 import socket
 import subprocess
@@ -31,6 +32,13 @@ def read(path):
 
 def command(path):
     return shlex.split(read(path)["Service", "ExecStart"][0])
+
+
+def for_machines(page):
+    """What duplex(7) says, under "Several machines", to write to files: by the name before each of them."""
+    section = re.search(r"^\.Ss Several machines\n(.*?)^\.Ss", pathlib.Path(page).read_text(), re.S | re.M)[1]
+    found = re.findall(r"^\.(?:Pa|Ic systemctl edit) (\S+)[^\n]*\n(?:[^.\n][^\n]*\n)*\.Bd -literal[^\n]*\n(.*?)^\.Ed", section, re.S | re.M)
+    return {name: text.replace(r"\(dq", '"') for name, text in found}
 
 
 class HeldSocket:

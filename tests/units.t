@@ -23,6 +23,8 @@ except ImportError:
     tap.skip_all("python3-websockets is not installed")
 namespace.enter()
 
+from redis_server import Redis
+
 SERVICES = ("duplex-fcgi.service", "duplex-ws.service", "duplex-redis.service")
 CLIENTS = 100
 
@@ -171,6 +173,30 @@ def check_redis():
     tap.equal(re.findall(r"socket\(AF_(?!UNIX)\w+", text), [], "no socket of a family that it forbids")
 
 
+def check_machines():
+    """What duplex(7) has for several machines: the services are let out to the one Redis, and to nothing else."""
+    written = units.for_machines(prefix / "share/man/man7/duplex.7")
+    for name in ("duplex-ws", "duplex-fcgi"):
+        override = directory / f"{name}.service.d/override.conf"
+        override.parent.mkdir()
+        override.write_text(written[name])
+        result = subprocess.run(["systemd-analyze", "verify", "--man=no", directory / f"{name}.service"], capture_output=True)
+        tap.equal((result.returncode, result.stdout, result.stderr), (0, b"", b""), f"systemctl edit {name}: systemd-analyze verify is silent")
+        output = subprocess.run(["systemd-analyze", "security", "--offline=true", directory / f"{name}.service"], capture_output=True).stdout.decode()
+        level = float(re.search(r"exposure level for \S+: ([\d.]+)", output)[1])
+        tap.ok(level <= 1.7, f"and security says {level}")
+        tap.equal(units.read(override)["Service", "EnvironmentFile"], [f"{prefix}/etc/duplex/redis"], "with the address from its file")
+    trace = prefix / "redis-by-network.trace"
+    with Redis(tcp=True) as redis:
+        variables = {"PATH": os.environ["PATH"], "SCRIPT_NAME": "/chat", "REQUEST_METHOD": "GET", "QUERY_STRING": "after=-1", "DUPLEX_REDIS": redis.address}
+        answer = subprocess.run(["strace", "-f", "-qq", "-o", trace, prefix / "sbin/duplex-fcgi", f"--page={prefix}/share/duplex/html"],
+                                env={**variables, "ASAN_OPTIONS": "detect_leaks=0"}, capture_output=True).stdout
+    tap.ok(answer.startswith(b"Status: 200 "), "Redis is reached by the network")
+    let = [family for path in (directory / "duplex-fcgi.service", override) for family in units.read(path)["Service", "RestrictAddressFamilies"]]
+    tap.equal(set(re.findall(r"socket\((AF_\w+)", trace.read_text(errors="replace"))) - set(let), set(), f"by no socket of a family other than {' and '.join(let)}")
+    tap.equal(used(trace) - allowed(), set(), "and no system call that the unit forbids")
+
+
 with tempfile.TemporaryDirectory() as top, tempfile.TemporaryFile("w+") as log:
     prefix = pathlib.Path(top)
     directory = prefix / "lib/systemd/system"
@@ -179,6 +205,7 @@ with tempfile.TemporaryDirectory() as top, tempfile.TemporaryFile("w+") as log:
     check_fcgi()
     check_ws()
     check_redis()
+    check_machines()
     log.seek(0)
     ordinary = r"^Listening on|^Communication attempt|^Execing|^Spawning child|file already closed" + "|LeakSanitizer|LSAN_OPTIONS" * stack.SANITIZED  # not under strace
     unexpected = [line for line in log.read().splitlines() if not re.search(ordinary, line)]
