@@ -4,6 +4,7 @@ A further endpoint is one file: the README's own example is added to a copy of t
 an ordinary user and from a directory with a space in its name.
 """
 import asyncio
+import json
 import os
 import pathlib
 import re
@@ -19,11 +20,9 @@ except ImportError:
     tap.skip_all("python3-websockets is not installed")
 
 
-def example():
-    """The endpoint in the README, which it tells to put into ws/NAME.c."""
-    text = (stack.ROOT / "README.md").read_text()
-    name = re.search(r"`ws/(\w+)\.c`:\n", text)
-    return name[1], re.search(r"```c\n(.*?)```", text[name.end():], re.S)[1]
+def examples():
+    """The endpoints in the README, which it tells to put into ws/NAME.c: the name and the source of each."""
+    return re.findall(r"`ws/(\w+)\.c`:\n\n```c\n(.*?)```", (stack.ROOT / "README.md").read_text(), re.S)
 
 
 def build(tree):
@@ -45,15 +44,19 @@ def status(site, path):
     return int(output)
 
 
-name, source = example()
-tap.ok(len([line for line in source.splitlines() if line.strip() and line.strip() not in "{}"]) <= 12, "the example is short")
+(name, source), (pushing, pushing_source) = examples()
+for text in (source, pushing_source):
+    tap.ok(len([line for line in text.splitlines() if line.strip() and line.strip() not in "{}"]) <= 12, "the example is short")
 with tempfile.TemporaryDirectory() as directory:
     tree = stack.copy_tree(directory)
     (tree / f"ws/{name}.c").write_text(source)
+    (tree / f"ws/{pushing}.c").write_text(pushing_source)
     build(tree)
     with stack.Stack(root=tree, build=tree / "build", user=stack.USER) as site:
         answers = asyncio.run(converse(site, f"/{name}", ["a message", ""]))
         tap.ok(len(answers) == 2 and all(answers), f"/{name} answers over WebSocket: {answers}")
+        answers = asyncio.run(converse(site, f"/{pushing}", ["hi"])) + asyncio.run(converse(site, f"/{pushing}", ["again"]))
+        tap.ok([json.loads(answer)["text"] for answer in answers] == ["hi", "hi"], f"/{pushing} publishes, and another client gets it")
         tap.equal(asyncio.run(converse(site, "/echo", ["hi"])), ["hi"], "/echo as before")
         tap.equal(status(site, f"/{name}"), 426, f"/{name} over HTTP: 426")
         tap.equal(status(site, f"/{name}/further"), 426, "and what is under it")
