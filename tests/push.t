@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """
 One message to many, through the whole stack: a thousand subscribers of whom each gets each of a thousand messages, in
-order; what cannot be published; as much as is kept; Redis gone and back.
+order; one that never reads, which costs the others nothing; what cannot be published; as much as is kept; Redis gone and back.
 """
 import asyncio
 import json
@@ -25,6 +25,7 @@ except ImportError:
 SUBSCRIBERS, MESSAGES = (100, 100) if stack.SANITIZED else (1000, 1000)
 LARGEST = 16384  # bytes of a message
 KEPT = 10000
+PATIENCE = 30  # seconds for which a client may take nothing
 
 
 def post(text):
@@ -45,10 +46,10 @@ def lines_after(id_):
 
 
 def lines_in(got):
-    """The whole messages in these frames; a large one may come in two."""
+    """The whole messages in these frames; a large one comes in several."""
     line = b""
     at = 0
-    while at + 4 <= len(got):
+    while at + 2 <= len(got):
         length, start = got[at + 1], at + 2
         if length == 126:
             length, start = int.from_bytes(got[start:start + 2], "big"), start + 2
@@ -68,8 +69,12 @@ def text_of(line):
 class Subscriber:
     """A client that keeps what it gets, byte by byte."""
 
-    def __init__(self, after):
-        self.socket = socket.create_connection(("127.0.0.1", site.port), 60)
+    def __init__(self, after, buffer=None):
+        self.socket = socket.socket()
+        if buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.socket.settimeout(60)
+        self.socket.connect(("127.0.0.1", site.port))
         self.socket.sendall(frames.HANDSHAKE.replace(b"/echo", b"/chat?after=" + after.encode()))
         self.got = bytearray()
         while b"\r\n\r\n" not in self.got:
@@ -91,14 +96,15 @@ class Subscriber:
 
 def read_until(subscribers, text):
     """Reads until what ends with this is the last that each has; gives up when nothing has come for a minute."""
-    ending = text[-8:] + b'"}'
+    end = text[-8:] + b'"}'
+    endings = (end, end + b"\x80\x00")  # a large one comes in parts, of which the last is empty
     with selectors.DefaultSelector() as selector:
         for one in subscribers:
-            if not one.got.endswith(ending):
+            if not one.got.endswith(endings):
                 selector.register(one.socket, selectors.EVENT_READ, one)
         while selector.get_map() and (events := selector.select(60)):
             for key, _ in events:
-                if not key.data.read() or key.data.got.endswith(ending):
+                if not key.data.read() or key.data.got.endswith(endings):
                     selector.unregister(key.data.socket)
 
 
@@ -134,6 +140,39 @@ def check_many():
     check_all_have(subscribers, last, texts, f"{MESSAGES} messages")
     close_all(subscribers)
     tap.ok(stack.wait_until(lambda: len(site.endpoints()) <= 1, 20), "when they go their processes are gone")
+
+
+class Slow:
+    """A client that never reads, beside some that do, and a flood: far more than all buffers on the way hold."""
+
+    def __init__(self):
+        subscribers, self.last = open_all(5)
+        before = set(site.endpoints())
+        self.client = Subscriber("-1", buffer=4096)
+        self.pid = (set(site.endpoints()) - before).pop()
+        self.texts = [b"x" * (LARGEST - 4) + b"%04d" % number for number in range(1500)]
+        self.begin = time.monotonic()
+        for at in range(0, len(self.texts), 20):
+            subscribers[0].publish(self.texts[at:at + 20])
+            read_until(subscribers, self.texts[at + 19])
+        name = f"{len(self.texts) * LARGEST >> 20} MiB in {time.monotonic() - self.begin:.1f} s beside one that never reads"
+        check_all_have(subscribers, self.last, self.texts, name)
+        close_all(subscribers)
+
+    def check_end(self):
+        """It is ended; what is on the way to it is the beginning, and the rest comes after what it has seen."""
+        tap.ok(stack.wait_until(lambda: not stack.is_alive(self.pid), PATIENCE + 30), f"it is ended, within {time.monotonic() - self.begin:.0f} s")
+        tap.ok(stack.wait_until(lambda: "the client takes nothing" in site.log()), "and the log says why")
+        while self.client.read():
+            pass
+        seen = list(lines_in(self.client.got))
+        again = Subscriber(json.loads(seen[-1])["id"])
+        again.publish([b"at last"])
+        read_until([again], b"at last")
+        texts = [text_of(line) for line in (*seen, *lines_in(again.got))]
+        tap.equal(texts[1:len(self.texts) + 1] == self.texts, True,
+                  f"of {len(self.texts)} messages it had {len(seen) - 1}, and has the rest when it comes back, each once")
+        close_all([again, self.client])
 
 
 async def converse(path, text):
@@ -200,9 +239,11 @@ def check_small():
 
 check_small()
 with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
+    slow = Slow()
+    slow.check_end()
     check_many()
     check_refused()
     check_kept()
     check_gone()
-    stack.finish(site, "Redis: Server closed the connection", "Redis at ", "a message is not published", *stack.GONE)
+    stack.finish(site, "the client takes nothing", "Redis: Server closed the connection", "Redis at ", "a message is not published", *stack.GONE)
 tap.done()
