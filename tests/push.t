@@ -189,7 +189,7 @@ def check_gone():
         while one.read():
             pass
     tap.ok(stack.wait_until(lambda: not site.endpoints()), "without Redis the clients of the chat are sent away")
-    tap.equal(site.log().count("Redis: Server closed the connection"), 20, "and the log says why, once for each")
+    tap.equal(site.log().count("chat: 127.0.0.1: Redis: "), 20, "and the log says why, once for each")
     tap.equal(asyncio.run(converse("/echo", "hi")), "hi", "/echo is as before")
     refused = Subscriber("-1")
     tap.equal((refused.read(), bytes(refused.got)), (b"", b""), "who comes now is sent away, too")
@@ -245,5 +245,5 @@ with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
     check_refused()
     check_kept()
     check_gone()
-    stack.finish(site, "the client takes nothing", "Redis: Server closed the connection", "Redis at ", "a message is not published", *stack.GONE)
+    stack.finish(site, "the client takes nothing", "chat: 127.0.0.1: Redis", "Redis at ", "a message is not published", *stack.GONE)
 tap.done()
