@@ -96,15 +96,14 @@ class Subscriber:
 
 def read_until(subscribers, text):
     """Reads until what ends with this is the last that each has; gives up when nothing has come for a minute."""
-    end = text[-8:] + b'"}'
-    endings = (end, end + b"\x80\x00")  # a large one comes in parts, of which the last is empty
+    ending = text[-8:] + b'"}' + (b"\x80\x00" if len(text) > 4000 else b"")  # a large one comes in parts, of which the last is empty
     with selectors.DefaultSelector() as selector:
         for one in subscribers:
-            if not one.got.endswith(endings):
+            if not one.got.endswith(ending):
                 selector.register(one.socket, selectors.EVENT_READ, one)
         while selector.get_map() and (events := selector.select(60)):
             for key, _ in events:
-                if not key.data.read() or key.data.got.endswith(endings):
+                if not key.data.read() or key.data.got.endswith(ending):
                     selector.unregister(key.data.socket)
 
 
