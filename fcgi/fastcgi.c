@@ -6,22 +6,18 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t stopping;
-
-static void stop(int signal)
-{
-	(void)signal;
-	stopping = 1;
-}
-
 /*
  * A web server may pass a client's slowness on, and libfcgi waits without a limit for a request to
  * come and for an answer to be taken: so that no client has a worker to itself, its connection is
- * ended after this time. It is less than what systemd waits for at a stop.
+ * ended after this time, or up to a second less. It is less than what systemd waits for at a stop.
  */
 enum { DEADLINE_SECONDS = 4 };
 static FCGX_Request in_hand = {.ipcFd = -1};
@@ -35,29 +31,72 @@ static void end_connection(int signal)
 	errno = error;
 }
 
+/* for a request that begins now; a timer costs more to set than a clock to read */
+static void set_deadline(void)
+{
+	static time_t set;
+	struct timespec now;
+
+	if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) == 0 && now.tv_sec == set)
+		return;
+	set = now.tv_sec;
+	alarm(DEADLINE_SECONDS);
+}
+
 /*
  * SIGTERM, SIGINT and SIGUSR1, which multiwatch and other FastCGI process managers send to stop a
- * worker, are blocked, except where *waiting is in force: a signal in the middle of a request would
- * break libfcgi's reads and writes, and one just before accept(2) would be missed.
+ * worker, are read from a descriptor: as signals they would break libfcgi's reads and writes in the
+ * middle of a request, or come just before accept(2) and be missed.
  */
-static int catch_signals(sigset_t *waiting)
+static int open_signals(void)
 {
-	static const int caught[] = {SIGTERM, SIGINT, SIGUSR1};
-	struct sigaction action = {.sa_handler = stop};
 	struct sigaction deadline = {.sa_handler = end_connection, .sa_flags = SA_RESTART};
-	sigset_t blocked;
+	sigset_t stop;
 
-	sigemptyset(&blocked);
-	for (size_t i = 0; i < sizeof caught / sizeof *caught; i++)
-		sigaddset(&blocked, caught[i]);
-	if (sigprocmask(SIG_BLOCK, &blocked, waiting) < 0)
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGINT);
+	sigaddset(&stop, SIGUSR1);
+	if (sigaction(SIGALRM, &deadline, NULL) < 0 || sigprocmask(SIG_BLOCK, &stop, NULL) < 0)
 		return -1;
-	for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) {
-		sigdelset(waiting, caught[i]);
-		if (sigaction(caught[i], &action, NULL) < 0)
-			return -1;
-	}
-	return sigaction(SIGALRM, &deadline, NULL);
+	return signalfd(-1, &stop, SFD_CLOEXEC);
+}
+
+enum event { REQUEST = 1, STOP = 2 };
+
+static int watch(int epoll, int fd, uint32_t events, enum event event)
+{
+	struct epoll_event watched = {.events = events, .data.u32 = event};
+
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &watched);
+}
+
+/*
+ * An epoll descriptor for requests, which come on standard input, and for signals. A request wakes
+ * one of the workers that wait, at times a further one: the accept of that one must not block.
+ */
+static int open_events(int signals)
+{
+	int flags = fcntl(STDIN_FILENO, F_GETFL);
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	if (epoll < 0 || signals < 0 || watch(epoll, signals, EPOLLIN, STOP) < 0 || flags < 0 ||
+	    fcntl(STDIN_FILENO, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    watch(epoll, STDIN_FILENO, EPOLLIN | EPOLLEXCLUSIVE, REQUEST) < 0)
+		return -1;
+	return epoll;
+}
+
+/* what there is, of enum event */
+static unsigned int wait_for_events(int epoll)
+{
+	struct epoll_event events[2];
+	unsigned int there = 0;
+	int count = epoll_wait(epoll, events, 2, -1);
+
+	while (count-- > 0)
+		there |= events[count].data.u32;
+	return there;
 }
 
 /* nothing, if it is not all there: what came of it is not what was sent */
@@ -91,50 +130,71 @@ static void answer(struct site *site, FCGX_Request *fcgi)
 }
 
 /* true if accept can be tried again: another worker was faster, or the client or the system had a
- * bad moment */
-static bool is_passing(int error, const sigset_t *waiting)
+ * bad moment, which is waited for unless a signal comes */
+static bool is_passing(int error, int signals)
 {
-	static const struct timespec moment = {.tv_nsec = 100000000};
+	struct pollfd signal = {.fd = signals, .events = POLLIN};
 
 	if (error == EAGAIN || error == EINTR || error == ECONNABORTED)
 		return true;
 	if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
 		return false;
 	warnx("accept: %s", "out of descriptors or memory, trying again");
-	ppoll(NULL, 0, &moment, waiting);
+	poll(&signal, 1, 100);
 	return true;
+}
+
+static bool is_unix_socket(int fd)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t size = sizeof address;
+
+	return getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
+	       address.ss_family == AF_UNIX;
+}
+
+/*
+ * The next request, or an error of accept(2). libfcgi would poll each connection of a UNIX socket
+ * once more, for an old fault of Linux: it is given that connection as one that was kept. On a TCP
+ * socket it accepts, and checks FCGI_WEB_SERVER_ADDRS.
+ */
+static int accept_request(bool unix_socket)
+{
+	if (unix_socket) {
+		in_hand.ipcFd = accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC);
+		if (in_hand.ipcFd < 0)
+			return errno;
+		in_hand.keepConnection = 1;
+	}
+	return -FCGX_Accept_r(&in_hand);
 }
 
 int fastcgi_serve(struct site *site)
 {
-	struct pollfd socket = {.fd = STDIN_FILENO, .events = POLLIN};
-	sigset_t waiting;
-	int flags = fcntl(STDIN_FILENO, F_GETFL);
+	int signals = open_signals();
+	int epoll = open_events(signals);
+	bool unix_socket = is_unix_socket(STDIN_FILENO);
+	unsigned int there;
 
-	/* all workers are woken for a request, and one accept succeeds: the others must not block
-	 * in theirs */
-	if (flags < 0 || fcntl(STDIN_FILENO, F_SETFL, flags | O_NONBLOCK) < 0 ||
-	    catch_signals(&waiting) < 0 || FCGX_Init() != 0 ||
-	    FCGX_InitRequest(&in_hand, STDIN_FILENO, 0) != 0) {
+	if (epoll < 0 || FCGX_Init() != 0 || FCGX_InitRequest(&in_hand, STDIN_FILENO, 0) != 0) {
 		warn("setting up FastCGI on standard input");
 		return 1;
 	}
-	while (!stopping) {
-		/* a signal is let in first: under load the next ppoll returns a connection instead
-		 */
-		ppoll(NULL, 0, &(struct timespec){0}, &waiting);
-		if (stopping || ppoll(&socket, 1, NULL, &waiting) <= 0)
+	/* a request that has woken this worker has woken no other: it is served before a stop */
+	do {
+		there = wait_for_events(epoll);
+		if ((there & REQUEST) == 0)
 			continue;
-		alarm(DEADLINE_SECONDS);
-		int result = FCGX_Accept_r(&in_hand);
-		if (result == 0)
+		set_deadline();
+		int error = accept_request(unix_socket);
+		if (error == 0)
 			answer(site, &in_hand);
-		alarm(0);
-		if (result < 0 && !is_passing(-result, &waiting)) {
-			warnx("accept: error %d", -result);
+		if (error != 0 && !is_passing(error, signals)) {
+			warnx("accept: %s", strerror(error));
 			return 1;
 		}
-	}
+	} while ((there & STOP) == 0);
+	alarm(0);
 	FCGX_Free(&in_hand, 1);
 	return 0;
 }

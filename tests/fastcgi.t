@@ -101,16 +101,15 @@ def check_sigterm():
     workers = fcgi.Workers()
     client = workers.connect()
     client.sendall(fcgi.REQUEST[:40])
-    process = workers.processes[0]
-    tap.ok(stack.wait_until(lambda: len(os.listdir(f"/proc/{process.pid}/fd")) > 3), "a worker has half a request in hand")
-    process.terminate()
+    tap.ok(stack.wait_until(workers.has_request), "a worker has half a request in hand")
+    workers.processes[0].terminate()
     other = workers.connect()
     other.sendall(fcgi.REQUEST)
     client.sendall(fcgi.REQUEST[40:])
     tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(client), "SIGTERM: that request is answered")
     tap.equal(workers.stop_first(), (0, b""), "then the worker exits 0")
     workers.start()
-    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(other), "the request that waited is answered by the next worker")
+    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(other), "the request that waited is answered, by it or by the next worker")
     tap.equal(workers.stop_first(), (0, b""), "which exits 0 when idle")
     for sig in (signal.SIGINT, signal.SIGUSR1):
         workers.start()
@@ -142,6 +141,15 @@ def check_sigterm_under_load():
     tap.equal(set(endings + workers.stop()), {(0, b"")}, "each worker exits 0")
 
 
+def check_tcp():
+    """A TCP socket, on which the web servers that may connect can be named."""
+    for addresses, answered in (("127.0.0.1", True), ("192.0.2.1", False)):
+        workers = fcgi.Workers(family=socket.AF_INET, FCGI_WEB_SERVER_ADDRS=addresses)
+        for _ in range(2):
+            tap.equal(b"\r\n\r\nwhole" in fcgi.exchange(workers, fcgi.REQUEST), answered, f"TCP, FCGI_WEB_SERVER_ADDRS={addresses}")
+        tap.equal(workers.stop(), [(0, b"")], "and the worker ends")
+
+
 def check_kept_connection():
     """A server that asks to keep the connection must not have the worker to itself."""
     workers = fcgi.Workers()
@@ -159,7 +167,7 @@ def check_deadline():
     workers = fcgi.Workers()
     slow = workers.connect()
     slow.sendall(fcgi.REQUEST[:40])
-    tap.ok(stack.wait_until(lambda: len(os.listdir(f"/proc/{workers.processes[0].pid}/fd")) > 3), "the one worker has half a request in hand")
+    tap.ok(stack.wait_until(workers.has_request), "the one worker has half a request in hand")
     other = workers.connect()
     other.sendall(fcgi.REQUEST)
     tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(other), "the next is answered all the same")
@@ -184,6 +192,7 @@ check_usage()
 check_spawn_fcgi()
 check_sigterm()
 check_sigterm_under_load()
+check_tcp()
 check_kept_connection()
 check_deadline()
 check_broken_clients()

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import pathlib
 import re
+import socket
 import subprocess
 import tempfile
 import threading
@@ -32,17 +33,21 @@ ECHO = [
     ("malloc", errno.ENOMEM, "fails"), ("realloc", errno.ENOMEM, "fails"),
     ("sigprocmask", errno.EINVAL, "fails"), ("signalfd", errno.EMFILE, "fails"),
 ]
+ACCEPT = [
+    (errno.EINTR, "goes on"), (errno.EAGAIN, "goes on"), (errno.ECONNABORTED, "goes on"), (errno.EMFILE, "goes on"), (errno.ENFILE, "goes on"),
+    (errno.ENOMEM, "goes on"), (errno.ENOBUFS, "goes on"), (errno.EINVAL, "fails"),
+]
 FASTCGI = [
     ("getsockopt", errno.ENOTSOCK, "fails"), ("sigprocmask", errno.EINVAL, "fails"), ("sigaction", errno.EINVAL, "fails"), ("fcntl", errno.EBADF, "fails"),
     ("stat", errno.EIO, "fails or goes on"), ("open", errno.EMFILE, "fails or goes on"), ("open", errno.EACCES, "fails or goes on"),
     ("fstat", errno.EIO, "fails or goes on"), ("malloc", errno.ENOMEM, "fails or goes on"), ("read", errno.EIO, "fails or goes on"),
     ("read", errno.EINTR, "goes on"), ("read", PARTIAL, "goes on"),
-    ("ppoll", errno.EINTR, "goes on"), ("ppoll", errno.ENOMEM, "goes on"),
+    ("signalfd", errno.EMFILE, "fails"), ("epoll_create1", errno.EMFILE, "fails"), ("epoll_ctl", errno.ENOMEM, "fails"),
+    ("epoll_wait", errno.EINTR, "goes on"), ("clock_gettime", errno.EINVAL, "goes on"), ("getsockname", errno.ENOBUFS, "goes on"),
+    *(("accept4", error, outcome) for error, outcome in ACCEPT),
 ]
-LIBFCGI = [
-    ("accept", errno.EINTR, "goes on"), ("accept", errno.EAGAIN, "goes on"), ("accept", errno.ECONNABORTED, "goes on"),
-    ("accept", errno.EMFILE, "goes on"), ("accept", errno.ENFILE, "goes on"), ("accept", errno.ENOMEM, "goes on"), ("accept", errno.ENOBUFS, "goes on"),
-    ("accept", errno.EINVAL, "fails"),
+LIBFCGI = [  # on a TCP socket, where it accepts
+    *(("accept", error, outcome) for error, outcome in ACCEPT),
     ("read", PARTIAL, "goes on"), ("read", errno.ECONNRESET, "loses one"), ("write", PARTIAL, "goes on"), ("write", errno.EPIPE, "loses one"),
 ]
 ORDINARY = re.compile(rb"^duplex\S*: (\S+: serving the last copy: .+|accept: out of descriptors or memory, trying again)\n$")
@@ -93,9 +98,9 @@ def ask(workers, path, query=b""):
     return fcgi.body(answer) if answer else None
 
 
-def run_fastcgi(program, page, environment):
+def run_fastcgi(program, page, family, environment):
     """The answers to some requests, with a file of the page changed between them; the exit status; what it had to say."""
-    workers = fcgi.Workers(program=stack.BUILD / f"faults/{program}", page=page, **environment)
+    workers = fcgi.Workers(program=stack.BUILD / f"faults/{program}", page=page, family=family, **environment)
     answers = []
     for path, query in ((b"/echo", b"message=one"), (b"/echo/echo.css", b""), (b"/echo/echo.css", b""), (b"/nothing", b""), (b"/echo", b"message=two")):
         answers.append(ask(workers, path, query))
@@ -117,10 +122,10 @@ def judge_fastcgi(outcome, wanted, answers, status, said):
     return None if right[outcome] else f"{lost} lost, status {status}, {said}"
 
 
-def check_fastcgi(program, table, page):
-    wanted, status, said = run_fastcgi(program, page, {})
+def check_fastcgi(program, table, page, family):
+    wanted, status, said = run_fastcgi(program, page, family, {})
     tap.equal((wanted[0], wanted[4], status, said), (b"one", b"two", 0, b""), f"{program}: without a fault all is answered")
-    faulty.check(program, table, lambda outcome, environment: judge_fastcgi(outcome, wanted, *run_fastcgi(program, page, environment)))
+    faulty.check(program, table, lambda outcome, environment: judge_fastcgi(outcome, wanted, *run_fastcgi(program, page, family, environment)))
 
 
 with tempfile.TemporaryDirectory() as directory:
@@ -129,6 +134,6 @@ with tempfile.TemporaryDirectory() as directory:
     for file in (stack.ROOT / "html").iterdir():
         (page / file.name).write_bytes(file.read_bytes())
     check_echo()
-    check_fastcgi("duplex", FASTCGI, page)
-    check_fastcgi("duplex-and-libraries", LIBFCGI, page)
+    check_fastcgi("duplex", FASTCGI, page, socket.AF_UNIX)
+    check_fastcgi("duplex-and-libraries", LIBFCGI, page, socket.AF_INET)
 tap.done()

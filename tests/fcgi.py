@@ -16,21 +16,20 @@ INHERITED = {name: os.environ[name] for name in os.environ if name == "PATH" or 
 directory = tempfile.TemporaryDirectory()
 
 
-def catches_sigterm(pid):
-    caught = re.search(r"^SigCgt:\s+(\w+)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
-    return bool(caught and int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+def blocks_sigterm(pid):
+    blocked = re.search(r"^SigBlk:\s+(\w+)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
+    return bool(blocked and int(blocked[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 class Workers:
     """The program, once or more, on a listening socket of ours."""
     numbers = itertools.count()
 
-    def __init__(self, count=1, program=stack.BUILD / "fcgi/duplex", page=stack.ROOT / "html", **environment):
+    def __init__(self, count=1, program=stack.BUILD / "fcgi/duplex", page=stack.ROOT / "html", family=socket.AF_UNIX, **environment):
         self.command = [program, f"--page={page}"]
         self.environment = {**INHERITED, **environment}
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.path = f"{directory.name}/workers{next(self.numbers)}"
-        self.listener.bind(self.path)
+        self.listener = socket.socket(family)
+        self.listener.bind(f"{directory.name}/workers{next(self.numbers)}" if family == socket.AF_UNIX else ("127.0.0.1", 0))
         self.listener.listen(256)
         self.processes = []
         for _ in range(count):
@@ -38,14 +37,19 @@ class Workers:
 
     def start(self):
         process = subprocess.Popen(self.command, stdin=self.listener, env=self.environment, stderr=subprocess.PIPE)
-        stack.wait_until(lambda: process.poll() is not None or catches_sigterm(process.pid))
+        stack.wait_until(lambda: process.poll() is not None or blocks_sigterm(process.pid))
         self.processes.append(process)
 
     def connect(self):
-        client = socket.socket(socket.AF_UNIX)
+        client = socket.socket(self.listener.family)
         client.settimeout(30)
-        client.connect(self.path)
+        client.connect(self.listener.getsockname())
         return client
+
+    def has_request(self):
+        """Whether the oldest worker has a connection beside its listening socket."""
+        directory = pathlib.Path(f"/proc/{self.processes[0].pid}/fd")
+        return sum(os.readlink(descriptor).startswith("socket:") for descriptor in directory.iterdir()) > 1
 
     def stop_first(self, sig=signal.SIGTERM):
         """Ends the oldest worker: its exit status and what it had to say."""

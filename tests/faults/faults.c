@@ -75,22 +75,24 @@ static int strike(const char *name)
 /* clang-format on */
 
 WRAP(int, accept, -1, (int fd, struct sockaddr *address, socklen_t *size), fd, address, size)
+WRAP(int, accept4, -1, (int fd, struct sockaddr *address, socklen_t *size, int flags), fd, address,
+     size, flags)
 WRAP(void *, calloc, NULL, (size_t count, size_t size), count, size)
 WRAP(int, clock_gettime, -1, (clockid_t clock, struct timespec *now), clock, now)
 WRAP(int, connect, -1, (int fd, const struct sockaddr *address, socklen_t size), fd, address, size)
 WRAP(int, epoll_create1, -1, (int flags), flags)
 WRAP(int, epoll_ctl, -1, (int fd, int what, int other, struct epoll_event *event), fd, what, other,
      event)
+WRAP(int, epoll_wait, -1, (int fd, struct epoll_event *events, int size, int timeout), fd, events,
+     size, timeout)
 WRAP(int, eventfd, -1, (unsigned int count, int flags), count, flags)
 WRAP(int, fstat, -1, (int fd, struct stat *status), fd, status)
+WRAP(int, getsockname, -1, (int fd, struct sockaddr *address, socklen_t *size), fd, address, size)
 WRAP(int, getsockopt, -1, (int fd, int level, int name, void *value, socklen_t *size), fd, level,
      name, value, size)
 WRAP(void *, malloc, NULL, (size_t size), size)
 WRAP(int, open, -1, (const char *path, int flags), path, flags)
 WRAP(int, poll, -1, (struct pollfd * set, nfds_t count, int timeout), set, count, timeout)
-WRAP(int, ppoll, -1,
-     (struct pollfd * set, nfds_t count, const struct timespec *timeout, const sigset_t *mask), set,
-     count, timeout, mask)
 WRAP(void *, realloc, NULL, (void *memory, size_t size), memory, size)
 WRAP(int, setsockopt, -1, (int fd, int level, int name, const void *value, socklen_t size), fd,
      level, name, value, size)
