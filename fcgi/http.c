@@ -8,7 +8,7 @@ static char *variable(char **envp, const char *name)
 	size_t length = strlen(name);
 
 	for (; *envp; envp++)
-		if (strncmp(*envp, name, length) == 0 && (*envp)[length] == '=')
+		if (**envp == *name && strncmp(*envp, name, length) == 0 && (*envp)[length] == '=')
 			return *envp + length + 1;
 	return NULL;
 }
@@ -71,16 +71,22 @@ static const char *phrase_of(int status)
 	return "";
 }
 
-void http_status(struct response *response, int status)
+void http_text(struct response *response, int status, const char *body, size_t length)
 {
 	*response = (struct response){
 		.status = status,
 		.content_type = "text/plain; charset=utf-8",
 		.headers = "Cache-Control: no-store\r\n",
+		.body = body,
+		.length = length,
 	};
+}
+
+void http_status(struct response *response, int status)
+{
+	http_text(response, status, response->text, 0);
 	response->length = (size_t)snprintf(response->text, sizeof response->text, "%s\n",
 					    phrase_of(status));
-	response->body = response->text;
 }
 
 size_t http_head(const struct response *response, char head[HTTP_HEAD_SIZE])
@@ -91,11 +97,12 @@ size_t http_head(const struct response *response, char head[HTTP_HEAD_SIZE])
 			      response->status, phrase_of(response->status), response->headers,
 			      etag ? "ETag: " : "", etag ? etag : "", etag ? "\r\n" : "");
 
-	if (response->status != 304)
+	if (response->status == 304)
+		length += snprintf(head + length, HTTP_HEAD_SIZE - (size_t)length, "\r\n");
+	else
 		length += snprintf(head + length, HTTP_HEAD_SIZE - (size_t)length,
-				   "Content-Type: %s\r\nContent-Length: %zu\r\n",
+				   "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
 				   response->content_type, response->length);
-	length += snprintf(head + length, HTTP_HEAD_SIZE - (size_t)length, "\r\n");
 	return (size_t)length;
 }
 

@@ -35,7 +35,10 @@ enum { HTTP_HEAD_SIZE = 1024 };
 /* the request that the CGI variables in envp tell of, but for its body; it points into them */
 void http_request(char **envp, struct request *request);
 
-/* makes a plain text response of it: the standard reason phrase of the status */
+/* makes a plain text response of it, not to be kept by caches; the body stays the caller's */
+void http_text(struct response *response, int status, const char *body, size_t length);
+
+/* the same, and the body is the standard reason phrase of the status */
 void http_status(struct response *response, int status);
 
 /* writes the CGI header block (RFC 3875 6.2) of the response to head; its length in bytes */

@@ -35,9 +35,7 @@ static void echo(struct site *site, struct request *request, struct response *re
 						    valid);
 		return;
 	}
-	http_status(response, 200);
-	response->body = message;
-	response->length = length;
+	http_text(response, 200, message, length);
 }
 
 static void page_file(struct site *site, struct request *request, struct response *response)
