@@ -27,8 +27,8 @@ ECHOED = b"".join(message + b"\n" for message in MESSAGES)
 ECHO = [
     ("read", errno.EINTR, "goes on"), ("read", errno.EAGAIN, "goes on"), ("read", PARTIAL, "goes on"), ("read", errno.EIO, "fails"),
     ("read", errno.ECONNRESET, "leaves"), ("read", errno.ENOMEM, "fails"),
-    ("writev", errno.EINTR, "goes on"), ("writev", errno.EAGAIN, "goes on"), ("writev", PARTIAL, "goes on"), ("writev", errno.EPIPE, "leaves"),
-    ("writev", errno.EIO, "fails"), ("writev", errno.ENOSPC, "fails"),
+    ("write", errno.EINTR, "goes on"), ("write", errno.EAGAIN, "goes on"), ("write", PARTIAL, "goes on"), ("write", errno.EPIPE, "leaves"),
+    ("write", errno.EIO, "fails"), ("write", errno.ENOSPC, "fails"),
     ("poll", errno.EINTR, "goes on"), ("poll", errno.ENOMEM, "fails"),
     ("malloc", errno.ENOMEM, "fails"), ("realloc", errno.ENOMEM, "fails"),
     ("sigprocmask", errno.EINVAL, "fails"), ("signalfd", errno.EMFILE, "fails"),

@@ -43,11 +43,13 @@ def check_files():
 
 
 def group(name):
-    """The system calls in a group of systemd's."""
+    """The system calls in a group of systemd's, or the one of that name."""
+    if not name.startswith("@"):
+        return {name}
     output = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, check=True).stdout.decode()
     calls = set()
     for line in map(str.strip, output.splitlines()[1:]):
-        calls |= group(line) if line.startswith("@") else {line} - {""} if not line.startswith("#") else set()
+        calls |= group(line) if line and not line.startswith("#") else set()
     return calls
 
 

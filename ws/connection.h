@@ -25,7 +25,6 @@ struct websocket {
 	struct feed *feed; /* or NULL */
 	bool fed;          /* its descriptor is readable */
 	int patience;      /* for how many ms a send waits without the client taking anything */
-	bool busy;         /* the last look brought several messages at once */
 	bool gone;         /* the client's end of in is closed, though not all may be read */
 	bool left;  /* the client sends no more: what is queued can be read, nothing can be sent */
 	bool ended; /* the connection is over in both directions */

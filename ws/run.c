@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,6 +44,17 @@ static int watch_signals(void)
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -1;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/*
+ * A process of this policy, when a message wakes it, does not break off the one that runs. So that
+ * one, websocketd or Redis, gets on with what it has, and more messages come at a time. To a process
+ * that does not wait for it it yields nothing: the wait for the processor is no longer. musl has no
+ * such function but in name.
+ */
+static void wake_up_gently(void)
+{
+	syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &(struct sched_param){0});
 }
 
 /* the address that the nearest proxy saw, or the one that websocketd saw, if it looks like one */
@@ -133,6 +146,7 @@ int websocket_run(void (*view)(struct websocket *ws))
 	mallopt(M_MMAP_THRESHOLD,
 		65536); /* else glibc keeps what a large message took, for a later one */
 #endif
+	wake_up_gently();
 	int signals = watch_signals();
 	if (signals >= 0)
 		ws = websocket_open(STDIN_FILENO, STDOUT_FILENO, limit);

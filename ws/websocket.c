@@ -4,14 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -182,7 +181,6 @@ static bool look(struct websocket *ws, bool sending, int timeout_ms)
 	}
 	while (room && set[0].revents && take_in(ws) && ws->inbox.count == 0)
 		;
-	ws->busy = ws->inbox.count > 1;
 	ws->gone |= (set[0].revents & POLLHUP) != 0;
 	if (set[1].revents & (POLLERR | POLLHUP | POLLNVAL) || set[2].revents)
 		ws->left = true;
@@ -216,15 +214,9 @@ static long long milliseconds(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-/*
- * Looks, and lets the feed send what it has. Where messages come faster than one at a time, others
- * run before this process goes to sleep: more come meanwhile, and a sleep and a wake-up are saved,
- * which cost more than all else here.
- */
+/* looks, and lets the feed send what it has */
 static void look_and_feed(struct websocket *ws, int timeout_ms)
 {
-	if (ws->busy && timeout_ms != 0)
-		sched_yield();
 	look(ws, false, timeout_ms);
 	if (ws->fed && !ws->ended && !ws->left)
 		ws->feed->deliver(ws);
@@ -279,32 +271,39 @@ static void await_client(struct websocket *ws)
 	end_if_refused(ws);
 }
 
-static void skip(struct iovec part[2], size_t written)
+static int write_all(struct websocket *ws, const char *bytes, size_t length)
 {
-	for (int i = 0; i < 2; i++) {
-		size_t n = written < part[i].iov_len ? written : part[i].iov_len;
-		part[i].iov_base = (char *)part[i].iov_base + n;
-		part[i].iov_len -= n;
-		written -= n;
-	}
-}
-
-static int write_all(struct websocket *ws, struct iovec part[2])
-{
-	while (part[0].iov_len + part[1].iov_len > 0) {
+	while (length > 0) {
 		if (ws->ended || ws->left) {
 			errno = EPIPE;
 			return -1;
 		}
-		ssize_t n = writev(ws->out, part, 2);
-		if (n >= 0)
-			skip(part, (size_t)n);
-		else if (errno == EAGAIN)
+		ssize_t n = write(ws->out, bytes, length);
+		if (n >= 0) {
+			bytes += n;
+			length -= (size_t)n;
+		} else if (errno == EAGAIN) {
 			await_client(ws);
-		else if (errno != EINTR)
+		} else if (errno != EINTR) {
 			end_after(ws, "write to the client");
+		}
 	}
 	return 0;
+}
+
+/* A short message goes out with its end in one write, which wakes websocketd once: to copy it costs
+ * less than writev(2) does. */
+static int write_line(struct websocket *ws, const char *text, size_t length, const char *end)
+{
+	char line[PIPE_BUF];
+	size_t size = length + strlen(end);
+
+	if (size > sizeof line)
+		return write_all(ws, text, length) < 0 ? -1 : write_all(ws, end, strlen(end));
+	if (length > 0)
+		memcpy(line, text, length);
+	memcpy(line + length, end, strlen(end));
+	return write_all(ws, line, size);
 }
 
 int websocket_send(struct websocket *ws, const char *text, size_t length)
@@ -312,7 +311,6 @@ int websocket_send(struct websocket *ws, const char *text, size_t length)
 	/* websocketd cuts "\r\n" off as well as "\n": a carriage return that belongs to the text
 	 * needs another */
 	bool cut = length > 0 && text[length - 1] == '\r';
-	struct iovec part[2] = {{(void *)text, length}, {cut ? "\r\n" : "\n", cut ? 2 : 1}};
 
 	if (length > 0 && memchr(text, '\n', length)) {
 		errno = EINVAL;
@@ -322,7 +320,7 @@ int websocket_send(struct websocket *ws, const char *text, size_t length)
 		errno = EILSEQ;
 		return -1;
 	}
-	return write_all(ws, part);
+	return write_line(ws, text, length, cut ? "\r\n" : "\n");
 }
 
 bool websocket_is_closed(struct websocket *ws)

@@ -18,7 +18,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 static int calls;
@@ -131,15 +130,4 @@ ssize_t __wrap_write(int fd, const void *bytes, size_t size)
 	int fault = strike("write");
 
 	return fault < 0 ? -1 : __real_write(fd, bytes, fault && size > 1 ? size / 2 : size);
-}
-
-ssize_t __real_writev(int fd, const struct iovec *part, int count);
-ssize_t __wrap_writev(int fd, const struct iovec *part, int count);
-ssize_t __wrap_writev(int fd, const struct iovec *part, int count)
-{
-	int fault = strike("writev");
-
-	if (fault > 0)
-		return __real_write(fd, part[0].iov_base, (part[0].iov_len + 1) / 2);
-	return fault < 0 ? -1 : __real_writev(fd, part, count);
 }
