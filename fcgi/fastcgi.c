@@ -5,12 +5,14 @@
 #include <fcgiapp.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -169,6 +171,13 @@ static int accept_request(bool unix_socket)
 	return -FCGX_Accept_r(&in_hand);
 }
 
+/* Lets the web server, whose connection wakes this worker, go on and write the request, rather than
+ * have this worker wait for it again. */
+static void wake_up_gently(void)
+{
+	syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &(struct sched_param){0});
+}
+
 int fastcgi_serve(struct site *site)
 {
 	int signals = open_signals();
@@ -180,6 +189,7 @@ int fastcgi_serve(struct site *site)
 		warn("setting up FastCGI on standard input");
 		return 1;
 	}
+	wake_up_gently();
 	/* a request that has woken this worker has woken no other: it is served before a stop */
 	do {
 		there = wait_for_events(epoll);
