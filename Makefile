@@ -161,7 +161,7 @@ deps-bench: ## install what "make bench" needs, and what it compares with
 run: all ## run it on http://BIND:PORT/echo until Ctrl-C (BIND=127.0.0.1 PORT=8080 SERVER=lighttpd)
 	@BUILD='$(BUILD)' PORT='$(PORT)' BIND='$(BIND)' SERVER='$(SERVER)' conf/run/launch
 
-check: all unit ## run the tests; T=name runs one of them
+check: all unit bench-programs ## run the tests; T=name runs one of them
 	@test -n '$(SELECTED)' || { echo 'check: no test is called $(T)' >&2; exit 2; }
 	@BUILD='$(BUILD)' PYTHONDONTWRITEBYTECODE=1 $(PROVE) --exec 'timeout -k 9 600' $(SELECTED) 2>$(BUILD)/check.stderr; status=$$?; \
 		cat $(BUILD)/check.stderr >&2; \

@@ -22,6 +22,7 @@ static void end(struct client *client, enum client_end why)
 		return;
 	client->state = CLIENT_GONE;
 	epoll_ctl(client->use->epoll, EPOLL_CTL_DEL, client->fd, NULL);
+	shutdown(client->fd, SHUT_RDWR); /* so that the server does not wait for it */
 	client->use->ended(client, why);
 }
 

@@ -73,7 +73,8 @@ def wait_until(condition, seconds=10):
 
 def versions():
     listed = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package} ${Version}\n", *PACKAGES], capture_output=True, text=True).stdout
-    return dict(line.split()[1:] for line in listed.splitlines() if line.startswith("installed "))
+    installed = (line.split()[1:] for line in listed.splitlines() if line.startswith("installed "))
+    return {package: re.sub(r"^\d+:|-[^-]*$", "", version) for package, version in installed}
 
 
 def machine():

@@ -107,8 +107,10 @@ def wire(found):
 def start(found):
     if not found:
         return ""
-    rows = [[name, one["to_first_read"], f"{one['per_message']:.0f}", one["bytes"]] for name, one in found.items()]
-    return "## Instructions of an endpoint (callgrind)\n\n" + table(["linked by", "start to first read", "a message", "bytes of the program"], rows)
+    rows = [[name, one["to_first_read"], f"{one['per_message']:.0f}", one["bytes"]] for name, one in found["endpoints"].items()]
+    requests = [[title(name), f"{one:.0f}"] for name, one in found["requests"].items()]
+    return ("## Instructions of an endpoint (callgrind)\n\n" + table(["linked by", "start to first read", "a message", "bytes of the program"], rows) +
+            "\n## Instructions for a request (callgrind)\n\n" + table(["", "a request"], requests))
 
 
 def milliseconds(values):
@@ -162,7 +164,8 @@ def head(results):
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     missing = f" Not installed, so left out: {', '.join(results['missing'])}." if results["missing"] else ""
     return (f"# make bench, {machine['date']}\n\n{machine['processor']}, {machine['cores']} cores, {machine['memory_MiB']} MiB, Linux {machine['kernel']}, "
-            f"load {machine['load_before']} before it began. {results['rounds']} rounds of {results['seconds']:g} s, {results['rounds_of_peers']} for the peers; "
+            f"load {machine['load_before']} before it began. {results['rounds']} rounds of {results['seconds']:g} s, three times as many and as short for ws/echo and cat, twice as many for "
+            f"duplex and the smallest, {results['rounds_of_peers']} for the peers; "
             f"{results['took_seconds']} s in all.{missing}\n\n{versions}\n\n"
             "Figures are the median of the rounds, and in brackets the least and the most; a ratio is that of the medians, and in brackets "
             "the least and the most of the rounds. The load generator runs on the same cores.\n")

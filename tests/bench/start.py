@@ -1,14 +1,35 @@
-"""Instructions of an endpoint from its start to its first read, and for a message, as callgrind counts them."""
+"""Instructions of an endpoint from its start to its first read, for a message, and for a request, as callgrind counts them."""
 import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
+import sys
 import tempfile
 
 import systems
 
+sys.path.append(str(systems.HERE.parent))
+import fcgi
+
 ENVIRONMENT = {"PATH": os.environ["PATH"], "GATEWAY_INTERFACE": "websocketd-CGI/0.1"}
+
+
+# what lighttpd says of a GET by curl
+VARIABLES = {
+    "CONTENT_LENGTH": "0", "SCRIPT_NAME": "/echo", "PATH_INFO": "", "SCRIPT_FILENAME": "/var/www/html/echo", "DOCUMENT_ROOT": "/var/www/html/",
+    "REQUEST_URI": "/echo?message=Hello%2C+World%21", "QUERY_STRING": "message=Hello%2C+World%21", "REQUEST_METHOD": "GET",
+    "SERVER_PROTOCOL": "HTTP/1.1", "SERVER_SOFTWARE": "lighttpd/1.4.69", "GATEWAY_INTERFACE": "CGI/1.1", "REQUEST_SCHEME": "http",
+    "SERVER_PORT": "8080", "SERVER_ADDR": "127.0.0.1", "SERVER_NAME": "localhost:8080", "REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": "40000",
+    "HTTP_HOST": "localhost:8080", "HTTP_USER_AGENT": "curl/7.88.1", "HTTP_ACCEPT": "*/*",
+}
+PARAMS = b"".join(fcgi.pair(name.encode(), value.encode()) for name, value in VARIABLES.items())
+REQUEST = fcgi.BEGIN + fcgi.record(4, PARAMS) + fcgi.record(4) + fcgi.record(5)
+
+
+def total(part):
+    return int(re.search(r"^(?:totals|summary): (\d+)", part.read_text(), re.M)[1])
 
 
 def count(program, messages, *options):
@@ -24,7 +45,25 @@ def count(program, messages, *options):
             process.stdin.close()
             process.wait(60)
         parts = sorted(pathlib.Path(directory).glob("callgrind*"))
-        return [int(re.search(r"^(?:totals|summary): (\d+)", part.read_text(), re.M)[1]) for part in parts]
+        return [total(part) for part in parts]
+
+
+def serve(command, requests):
+    """Instructions of a FastCGI program that answers so many requests."""
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
+        output = pathlib.Path(directory) / "callgrind"
+        listener.bind(f"{directory}/socket")
+        listener.listen()
+        with subprocess.Popen(["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={output}", *command], env=ENVIRONMENT,
+                              stdin=listener, stderr=subprocess.DEVNULL) as process:
+            for _ in range(requests):
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.connect(f"{directory}/socket")
+                    client.sendall(REQUEST)
+                    while client.recv(65536):
+                        pass
+            process.terminate()
+        return total(output)
 
 
 def to_first_read(program):
@@ -36,9 +75,11 @@ def to_first_read(program):
 def instructions():
     if shutil.which("valgrind") is None:
         return None
-    found = {}
+    endpoints = {}
     for name, program in (("gcc -static", systems.BUILD / "ws/echo"), ("musl-gcc -static", systems.BUILD / "bench/echo-musl")):
         if program.exists():
             many, few = sum(count(program, 1100)), sum(count(program, 100))
-            found[name] = {"to_first_read": to_first_read(program), "per_message": (many - few) / 1000, "bytes": program.stat().st_size}
-    return found
+            endpoints[name] = {"to_first_read": to_first_read(program), "per_message": (many - few) / 1000, "bytes": program.stat().st_size}
+    commands = {"duplex": [systems.BUILD / "fcgi/duplex", f"--page={systems.ROOT / 'html'}"], "smallest": [systems.BUILD / "bench/smallest-fcgi"]}
+    requests = {name: (serve(command, 1100) - serve(command, 100)) / 1000 for name, command in commands.items()}
+    return {"endpoints": endpoints, "requests": requests}
