@@ -132,7 +132,8 @@ $(BUILD)/obj/fcgi/%.o $(BUILD)/obj/ws/%.o: ALL_CFLAGS += $(WATCHED)
 unit: $(UNIT_TESTS) $(FAULTY)
 
 # What "make bench" needs, and what it can compare with where that is installed.
-BENCH = load fanout smallest-fcgi $(if $(wildcard /usr/include/libwebsockets.h),libwebsockets) $(if $(shell command -v musl-gcc),echo-musl)
+GENERATORS = load fanout smallest-fcgi
+BENCH = $(GENERATORS) $(if $(wildcard /usr/include/libwebsockets.h),libwebsockets) $(if $(shell command -v musl-gcc),echo-musl)
 GENERATOR = $(patsubst %,$(BUILD)/obj/tests/bench/%.o,generator client latency)
 $(BUILD)/bench/load: $(patsubst %,$(BUILD)/obj/tests/bench/%.o,load echo) $(GENERATOR)
 $(BUILD)/bench/fanout: $(BUILD)/obj/tests/bench/fanout.o $(GENERATOR)
@@ -147,6 +148,7 @@ $(addprefix $(BUILD)/bench/,load fanout smallest-fcgi libwebsockets):
 $(BUILD)/bench/echo-musl: ws/echo.c $(patsubst %,ws/%.c,$(filter-out channel push,$(LIBRARY))) $(wildcard ws/*.h)
 	@mkdir -p $(@D)
 	musl-gcc $(ALL_CFLAGS) -DDUPLEX_VERSION='"$(VERSION)"' $(ENDPOINT_LDFLAGS) -o $@ $(filter %.c,$^)
+generators: $(GENERATORS:%=$(BUILD)/bench/%)
 bench-programs: $(BENCH:%=$(BUILD)/bench/%)
 
 deps: ## install what running needs, with SERVER= for another server than lighttpd
@@ -161,7 +163,7 @@ deps-bench: ## install what "make bench" needs, and what it compares with
 run: all ## run it on http://BIND:PORT/echo until Ctrl-C (BIND=127.0.0.1 PORT=8080 SERVER=lighttpd)
 	@BUILD='$(BUILD)' PORT='$(PORT)' BIND='$(BIND)' SERVER='$(SERVER)' conf/run/launch
 
-check: all unit bench-programs ## run the tests; T=name runs one of them
+check: all unit generators ## run the tests; T=name runs one of them
 	@test -n '$(SELECTED)' || { echo 'check: no test is called $(T)' >&2; exit 2; }
 	@BUILD='$(BUILD)' PYTHONDONTWRITEBYTECODE=1 $(PROVE) --exec 'timeout -k 9 600' $(SELECTED) 2>$(BUILD)/check.stderr; status=$$?; \
 		cat $(BUILD)/check.stderr >&2; \
@@ -227,7 +229,7 @@ clean: ## remove what was built
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | expand -t 16
 
-.PHONY: all unit bench bench-programs deps deps-bench deps-check run check check-slow check-asan check-valgrind analyze \
+.PHONY: all unit bench bench-programs generators deps deps-bench deps-check run check check-slow check-asan check-valgrind analyze \
         coverage run-coverage fuzz install uninstall clean help
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

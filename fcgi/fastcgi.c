@@ -12,14 +12,14 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 /*
  * A web server may pass a client's slowness on, and libfcgi waits without a limit for a request to
  * come and for an answer to be taken: so that no client has a worker to itself, its connection is
- * ended after this time, or up to a second less. It is less than what systemd waits for at a stop.
+ * ended after this time, or up to a second less. Two of them are less than what systemd waits for
+ * at a stop.
  */
 enum { DEADLINE_SECONDS = 4 };
 static FCGX_Request in_hand = {.ipcFd = -1};
@@ -30,6 +30,8 @@ static void end_connection(int signal)
 
 	(void)signal;
 	shutdown(in_hand.ipcFd, SHUT_RDWR);
+	if (in_hand.ipcFd >= 0) /* libfcgi may go on to a further connection by itself */
+		alarm(DEADLINE_SECONDS);
 	errno = error;
 }
 
@@ -156,26 +158,30 @@ static bool is_unix_socket(int fd)
 }
 
 /*
- * The next request, or an error of accept(2). libfcgi would poll each connection of a UNIX socket
- * once more, for an old fault of Linux: it is given that connection as one that was kept. On a TCP
- * socket it accepts, and checks FCGI_WEB_SERVER_ADDRS.
+ * The next request: 0, or an error of accept(2). libfcgi would poll each connection of a UNIX socket
+ * once more, for an old fault of Linux: it is given the connection as one that was kept, and a
+ * socket on which it finds no other when that one is broken, which would have no deadline of its
+ * own. On a TCP socket it accepts by itself, and checks FCGI_WEB_SERVER_ADDRS.
  */
 static int accept_request(bool unix_socket)
 {
-	if (unix_socket) {
-		in_hand.ipcFd = accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC);
-		if (in_hand.ipcFd < 0)
-			return errno;
-		in_hand.keepConnection = 1;
-	}
-	return -FCGX_Accept_r(&in_hand);
+	if (!unix_socket)
+		return -FCGX_Accept_r(&in_hand);
+	in_hand.listen_sock = -1;
+	in_hand.ipcFd = accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC);
+	if (in_hand.ipcFd < 0)
+		return errno;
+	in_hand.keepConnection = 1;
+	int error = -FCGX_Accept_r(&in_hand);
+	return error == EBADF ? EAGAIN : error;
 }
 
 /* Lets the web server, whose connection wakes this worker, go on and write the request, rather than
  * have this worker wait for it again. */
 static void wake_up_gently(void)
 {
-	syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &(struct sched_param){0});
+	if (sched_getscheduler(0) == SCHED_OTHER)
+		sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
 }
 
 int fastcgi_serve(struct site *site)

@@ -162,16 +162,18 @@ def check_kept_connection():
     tap.equal(workers.stop(), [(0, b"")], "and the worker ends")
 
 
-def check_deadline():
-    """A request that does not come to its end must not have the worker to itself."""
-    workers = fcgi.Workers()
-    slow = workers.connect()
-    slow.sendall(fcgi.REQUEST[:40])
-    tap.ok(stack.wait_until(workers.has_request), "the one worker has half a request in hand")
+def check_deadline(family):
+    """Requests that do not come to their end must not have the worker to themselves, whatever it did before."""
+    workers = fcgi.Workers(family=family)
+    tap.ok(b"\r\n\r\nwhole" in fcgi.exchange(workers, fcgi.REQUEST), f"{family.name}: a worker has answered a request")
+    slow = [workers.connect() for _ in range(2)]
+    for client in slow:
+        client.sendall(fcgi.REQUEST[:40])
+    tap.ok(stack.wait_until(workers.has_request), "and has half a one in hand, and another half one waits")
     other = workers.connect()
     other.sendall(fcgi.REQUEST)
     tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(other), "the next is answered all the same")
-    tap.equal(fcgi.read_all(slow), b"", "the half one is ended")
+    tap.equal([fcgi.read_all(client) for client in slow], [b"", b""], "the half ones are ended")
     tap.equal(workers.stop(), [(0, b"")], "and the worker ends with nothing to say")
 
 
@@ -194,6 +196,7 @@ check_sigterm()
 check_sigterm_under_load()
 check_tcp()
 check_kept_connection()
-check_deadline()
+check_deadline(socket.AF_UNIX)
+check_deadline(socket.AF_INET)
 check_broken_clients()
 tap.done()

@@ -47,14 +47,15 @@ static int watch_signals(void)
 }
 
 /*
- * A process of this policy, when a message wakes it, does not break off the one that runs. So that
- * one, websocketd or Redis, gets on with what it has, and more messages come at a time. To a process
- * that does not wait for it it yields nothing: the wait for the processor is no longer. musl has no
- * such function but in name.
+ * A process of this policy, when a message wakes it, does not break off the one that runs. That one,
+ * websocketd or Redis, gets on with what it has, and more messages come at a time. The price is paid
+ * beside a program that computes without a pause: Linux before 6.6 lets that have its slice, some
+ * milliseconds, first. musl has these functions in name only.
  */
 static void wake_up_gently(void)
 {
-	syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &(struct sched_param){0});
+	if (syscall(SYS_sched_getscheduler, 0) == SCHED_OTHER)
+		syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &(struct sched_param){0});
 }
 
 /* the address that the nearest proxy saw, or the one that websocketd saw, if it looks like one */

@@ -94,9 +94,11 @@ bool is_websocket(void);
  *   2  the program was not started by websocketd, or WEBSOCKET_MAX_MESSAGE is
  *      no number of bytes from 1 to 1073741824; a line on standard error says so
  * While view runs, SIGPIPE is ignored, and SIGTERM and SIGINT are blocked: they
- * end the connection instead. A process that view starts inherits both. When
- * view returns, standard input, output and error are closed: nothing can be
- * done after it but to end.
+ * end the connection instead. The scheduling policy, if it was SCHED_OTHER, is
+ * SCHED_BATCH (sched(7)): it costs less, but may wait some milliseconds beside a
+ * program that computes; view may set it back. A process that it starts inherits
+ * all of this. When view returns, standard input, output and error are closed:
+ * nothing can be done after it but to end.
  */
 int websocket_run(void (*view)(struct websocket *ws));
 

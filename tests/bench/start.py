@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 import systems
 
@@ -58,11 +59,14 @@ def serve(command, requests):
                               stdin=listener, stderr=subprocess.DEVNULL) as process:
             for _ in range(requests):
                 with socket.socket(socket.AF_UNIX) as client:
+                    client.settimeout(60)
                     client.connect(f"{directory}/socket")
                     client.sendall(REQUEST)
                     while client.recv(65536):
                         pass
-            process.terminate()
+            while process.poll() is None:  # the smallest may miss one just before its accept
+                process.terminate()
+                time.sleep(0.1)
         return total(output)
 
 
