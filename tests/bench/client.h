@@ -30,7 +30,7 @@ struct client_use {
 	int epoll;
 	const struct sockaddr *address;
 	socklen_t address_length;
-	char request[512];  /* of the handshake */
+	char request[1024]; /* of the handshake */
 	uint64_t bytes_out; /* of TCP, handshakes too */
 	uint64_t bytes_in;
 	void (*opened)(struct client *client); /* the handshake is answered */
