@@ -132,7 +132,7 @@ $(BUILD)/obj/fcgi/%.o $(BUILD)/obj/ws/%.o: ALL_CFLAGS += $(WATCHED)
 unit: $(UNIT_TESTS) $(FAULTY)
 
 # What "make bench" needs, and what it can compare with where that is installed.
-GENERATORS = load fanout smallest-fcgi
+GENERATORS = smallest-fcgi $(if $(wildcard /usr/include/wslay/wslay.h),load fanout)
 BENCH = $(GENERATORS) $(if $(wildcard /usr/include/libwebsockets.h),libwebsockets) $(if $(shell command -v musl-gcc),echo-musl)
 GENERATOR = $(patsubst %,$(BUILD)/obj/tests/bench/%.o,generator client latency)
 $(BUILD)/bench/load: $(patsubst %,$(BUILD)/obj/tests/bench/%.o,load echo) $(GENERATOR)

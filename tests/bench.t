@@ -20,6 +20,8 @@ PARTS = {"floors": "Messages/s behind the same websocketd", "http": "Requests/s 
 if stack.SANITIZED:  # what valgrind cannot run
     del PARTS["start"]
 stack.need("wrk", "gnuplot", "valgrind")
+if not (BENCH / "load").exists():
+    tap.skip_all("libwslay-dev is not installed")
 try:
     import websockets
 except ImportError:
