@@ -292,26 +292,25 @@ static int write_all(struct websocket *ws, const char *bytes, size_t length)
 }
 
 /* A short message goes out with its end in one write, which wakes websocketd once: to copy it costs
- * less than writev(2) does. */
-static int write_line(struct websocket *ws, const char *text, size_t length, const char *end)
+ * less than writev(2) does. websocketd cuts "\r\n" off as well as "\n": a carriage return that belongs
+ * to the text needs another. */
+static int write_line(struct websocket *ws, const char *text, size_t length)
 {
 	char line[PIPE_BUF];
-	size_t size = length + strlen(end);
+	bool cut = length > 0 && text[length - 1] == '\r';
+	const char *end = cut ? "\r\n" : "\n";
+	size_t end_length = cut ? 2 : 1;
 
-	if (size > sizeof line)
-		return write_all(ws, text, length) < 0 ? -1 : write_all(ws, end, strlen(end));
+	if (length + end_length > sizeof line)
+		return write_all(ws, text, length) < 0 ? -1 : write_all(ws, end, end_length);
 	if (length > 0)
 		memcpy(line, text, length);
-	memcpy(line + length, end, strlen(end));
-	return write_all(ws, line, size);
+	memcpy(line + length, end, end_length);
+	return write_all(ws, line, length + end_length);
 }
 
 int websocket_send(struct websocket *ws, const char *text, size_t length)
 {
-	/* websocketd cuts "\r\n" off as well as "\n": a carriage return that belongs to the text
-	 * needs another */
-	bool cut = length > 0 && text[length - 1] == '\r';
-
 	if (length > 0 && memchr(text, '\n', length)) {
 		errno = EINVAL;
 		return -1;
@@ -320,7 +319,7 @@ int websocket_send(struct websocket *ws, const char *text, size_t length)
 		errno = EILSEQ;
 		return -1;
 	}
-	return write_line(ws, text, length, cut ? "\r\n" : "\n");
+	return write_line(ws, text, length);
 }
 
 bool websocket_is_closed(struct websocket *ws)
