@@ -148,6 +148,7 @@ class Slow:
         subscribers, self.last = open_all(5)
         before = set(site.endpoints())
         self.client = Subscriber("-1", buffer=4096)
+        stack.wait_until(lambda: set(site.endpoints()) - before)  # websocketd answers the handshake before it starts one
         self.pid = (set(site.endpoints()) - before).pop()
         self.texts = [b"x" * (LARGEST - 4) + b"%04d" % number for number in range(1500)]
         self.begin = time.monotonic()
