@@ -160,14 +160,13 @@ static bool is_unix_socket(int fd)
 /*
  * The next request: 0, or an error of accept(2). libfcgi would poll each connection of a UNIX socket
  * once more, for an old fault of Linux: it is given the connection as one that was kept, and a
- * socket on which it finds no other when that one is broken, which would have no deadline of its
+ * socket (-1) on which it finds no other when that one is broken, which would have no deadline of its
  * own. On a TCP socket it accepts by itself, and checks FCGI_WEB_SERVER_ADDRS.
  */
-static int accept_request(bool unix_socket)
+static int accept_request(void)
 {
-	if (!unix_socket)
+	if (in_hand.listen_sock >= 0)
 		return -FCGX_Accept_r(&in_hand);
-	in_hand.listen_sock = -1;
 	in_hand.ipcFd = accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC);
 	if (in_hand.ipcFd < 0)
 		return errno;
@@ -188,10 +187,10 @@ int fastcgi_serve(struct site *site)
 {
 	int signals = open_signals();
 	int epoll = open_events(signals);
-	bool unix_socket = is_unix_socket(STDIN_FILENO);
+	int for_libfcgi = is_unix_socket(STDIN_FILENO) ? -1 : STDIN_FILENO;
 	unsigned int there;
 
-	if (epoll < 0 || FCGX_Init() != 0 || FCGX_InitRequest(&in_hand, STDIN_FILENO, 0) != 0) {
+	if (epoll < 0 || FCGX_Init() != 0 || FCGX_InitRequest(&in_hand, for_libfcgi, 0) != 0) {
 		warn("setting up FastCGI on standard input");
 		return 1;
 	}
@@ -202,7 +201,7 @@ int fastcgi_serve(struct site *site)
 		if ((there & REQUEST) == 0)
 			continue;
 		set_deadline();
-		int error = accept_request(unix_socket);
+		int error = accept_request();
 		if (error == 0)
 			answer(site, &in_hand);
 		if (error != 0 && !is_passing(error, signals)) {
