@@ -48,8 +48,11 @@ class Workers:
 
     def has_request(self):
         """Whether the oldest worker has a connection beside its listening socket."""
-        directory = pathlib.Path(f"/proc/{self.processes[0].pid}/fd")
-        return sum(os.readlink(descriptor).startswith("socket:") for descriptor in directory.iterdir()) > 1
+        sockets = 0
+        for descriptor in pathlib.Path(f"/proc/{self.processes[0].pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # it may be closed meanwhile
+                sockets += os.readlink(descriptor).startswith("socket:")
+        return sockets > 1
 
     def stop_first(self, sig=signal.SIGTERM):
         """Ends the oldest worker: its exit status and what it had to say."""
