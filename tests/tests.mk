@@ -108,7 +108,7 @@ check-valgrind: unit ## run the tests in C under valgrind, and tests of the whol
 		tests/ws/echo.t tests/fcgi/http.t tests/ws/websocket.t
 	@cat $(BUILD)/valgrind/log/* >&2; test -z "$$(cat $(BUILD)/valgrind/log/*)"
 
-SOURCES = $(wildcard fcgi/*.c ws/*.c ws/lib/*.c)
+SOURCES = $(wildcard fcgi/*.c ws/*.c ws/lib/*.c ws/lib/resident/*.c)
 ANALYZE = -std=c11 -D_GNU_SOURCE -Iws/lib -DDUPLEX_VERSION='"$(VERSION)"'
 analyze: ## look for mistakes with gcc -fanalyzer, clang-tidy and cppcheck
 	for source in $(SOURCES); do gcc $(ANALYZE) $(WARNINGS) -Werror -O2 -fanalyzer -c -o /dev/null $$source || exit 1; done
