@@ -9,7 +9,7 @@ sys.path.insert(0, f"{sys.path[0]}/../lib")
 import servers
 import stack
 import tap
-import websockets
+import websocket
 
 stack.need("curl", "spawn-fcgi", "multiwatch", *(server[0] for server in servers.SERVERS.values()))
 
@@ -20,11 +20,11 @@ def ask(site, path):
 
 async def converse(site, path, origin=None):
     try:
-        async with websockets.connect(site.ws_url(path), origin=origin) as client:
+        async with websocket.connect(site.ws_url(path), origin=origin) as client:
             await client.send("hi")
             return await asyncio.wait_for(client.recv(), 10)
-    except websockets.InvalidStatusCode as error:
-        return error.status_code
+    except websocket.Refused as error:
+        return error.status
 
 
 with tempfile.TemporaryDirectory() as directory:

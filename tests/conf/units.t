@@ -17,12 +17,9 @@ import namespace
 import stack
 import tap
 import units
+import websocket
 
 stack.need("redis-server", "systemd-analyze", "systemd-socket-activate", "multiwatch", "websocketd", "cgi-fcgi", "strace")
-try:
-    import websockets
-except ImportError:
-    tap.skip_all("python3-websockets is not installed")
 namespace.enter()
 
 from redis_server import Redis
@@ -106,7 +103,7 @@ def check_fcgi():
 async def check_clients(service):
     """What a connection costs websocketd, and whether the limits of the unit allow for as many as it lets in."""
     async def connect():
-        client = await websockets.connect("ws://127.0.0.1:9001/echo", compression=None, ping_interval=None)
+        client = await websocket.connect("ws://127.0.0.1:9001/echo")
         await client.send("hi")
         tap.equal(await asyncio.wait_for(client.recv(), 30), "hi", "a message") if not clients else await client.recv()
         clients.append(client)

@@ -11,6 +11,7 @@ ends the connection with the code that the RFC has for it. serve() is the other 
 """
 import asyncio
 import base64
+import contextlib
 import hashlib
 import os
 import ssl as tls
@@ -258,25 +259,31 @@ class connect:
         await self.connection.close()
 
 
+@contextlib.asynccontextmanager
 async def serve(handler):
-    """A server on a port of its own, to be used in "async with": handler(connection, path) for each client."""
-    running = set()
+    """A server on a port of its own, for "async with": it runs handler(connection, path) for each client."""
+    running = {}
 
     async def handle(connection):
-        first, fields = await connection.head
-        connection.write(f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                         f"Sec-WebSocket-Accept: {accept_of(fields['sec-websocket-key'])}\r\n\r\n".encode())
-        try:
+        with contextlib.suppress(ConnectionError):
+            first, fields = await connection.head
+            connection.write(f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                             f"Sec-WebSocket-Accept: {accept_of(fields['sec-websocket-key'])}\r\n\r\n".encode())
             await handler(connection, first.split()[1])
-        except Closed:
-            pass
         await connection.close()
 
     def start():
         connection = ServerConnection()
         task = asyncio.get_running_loop().create_task(handle(connection))
-        running.add(task)
-        task.add_done_callback(running.discard)
+        running[task] = connection
+        task.add_done_callback(running.pop)
         return connection
 
-    return await asyncio.get_running_loop().create_server(start, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(start, "127.0.0.1", 0)
+    try:
+        yield server
+    finally:
+        server.close()
+        for connection in list(running.values()):
+            connection.abort()
+        await asyncio.gather(*running, return_exceptions=True)
