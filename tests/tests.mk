@@ -81,8 +81,8 @@ $(BUILD)/bench/echo-musl: ws/echo.c $(filter-out %/channel.c %/push.c %/handshak
 # make has read its files before "make deps-check check" installs anything, so a make of its own looks what there is.
 generators bench-programs:
 	@$(MAKE) --no-print-directory all-$@
-all-generators: $(GENERATORS:%=$(BUILD)/bench/%)
-all-bench-programs: $(BENCH:%=$(BUILD)/bench/%)
+all-generators: $(GENERATORS:%=$(BUILD)/bench/%) ; @:
+all-bench-programs: $(BENCH:%=$(BUILD)/bench/%) ; @:
 
 deps-check: ## install what the tests need
 	@conf/install/packages $(DEPS_CHECK)

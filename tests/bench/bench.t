@@ -13,9 +13,9 @@ import tempfile
 import threading
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
+import rfc6455
 import stack
 import tap
-import websocket
 
 BENCH = stack.BUILD / "bench"
 PARTS = {"floors": "Messages/s behind the same websocketd", "http": "Requests/s behind the same lighttpd", "cpu": "Processor seconds",
@@ -57,7 +57,7 @@ class Channel:
         async for message in socket:
             self.messages += 1
             for number, member in enumerate(self.members):
-                with contextlib.suppress(websocket.Closed):
+                with contextlib.suppress(rfc6455.Closed):
                     for _ in range(self.times(number, fault)):
                         await member.send(message)
                 if number == 3 and self.messages == 6 and fault == "close":
@@ -73,7 +73,7 @@ channels = {}
 
 async def serve(socket, path):
     kind, fault = path.strip("/").split("/")
-    with contextlib.suppress(websocket.Closed):
+    with contextlib.suppress(rfc6455.Closed):
         await (echo(socket, fault) if kind == "echo" else channels.setdefault(fault, Channel()).serve(socket, fault))
 
 
@@ -92,7 +92,7 @@ class Server(threading.Thread):
     async def serve(self):
         self.loop = asyncio.get_running_loop()
         self.is_over = asyncio.Event()
-        async with websocket.serve(serve) as server:
+        async with rfc6455.serve(serve) as server:
             self.port = server.sockets[0].getsockname()[1]
             self.is_up.set()
             await self.is_over.wait()

@@ -17,9 +17,9 @@ import time
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import namespace
+import rfc6455
 import stack
 import tap
-import websocket
 
 stack.need("haproxy", "apache2", "lighttpd", "nginx", "websocketd", "redis-server", "spawn-fcgi", "multiwatch", "ip", "nsenter", "unshare", "setpriv")
 namespace.enter()
@@ -43,11 +43,11 @@ def eventually(condition):
 async def ask(path, *messages, site=SITE, **options):
     """What a WebSocket says, first of all or to a message; the status if it is refused, None if it is lost."""
     try:
-        async with websocket.connect(f"ws://{site}{path}", open_timeout=PATIENCE, **options) as client:
+        async with rfc6455.connect(f"ws://{site}{path}", open_timeout=PATIENCE, **options) as client:
             for message in messages:
                 await client.send(message)
             return await asyncio.wait_for(client.recv(), PATIENCE)
-    except websocket.Refused as error:
+    except rfc6455.Refused as error:
         return error.status
     except (OSError, asyncio.TimeoutError):
         return None
@@ -93,7 +93,7 @@ def check_ways():
 async def listen_everywhere():
     """What a client at each host gets of a message from each of the others, and from the front."""
     after = mark("before")
-    clients = [await websocket.connect(f"ws://{host.address}/chat?after={after}") for host in hosts]
+    clients = [await rfc6455.connect(f"ws://{host.address}/chat?after={after}") for host in hosts]
     texts = [f"by way of {place}" for place in (SITE, *(host.address for host in hosts))]
     for text in texts:
         await asyncio.get_running_loop().run_in_executor(None, crowd.post, text.split()[-1], text)

@@ -6,10 +6,10 @@ import sys
 import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
+import rfc6455
 import servers
 import stack
 import tap
-import websocket
 
 stack.need("curl", "spawn-fcgi", "multiwatch", *(server[0] for server in servers.SERVERS.values()))
 
@@ -20,10 +20,10 @@ def ask(site, path):
 
 async def converse(site, path, origin=None):
     try:
-        async with websocket.connect(site.ws_url(path), origin=origin) as client:
+        async with rfc6455.connect(site.ws_url(path), origin=origin) as client:
             await client.send("hi")
             return await asyncio.wait_for(client.recv(), 10)
-    except websocket.Refused as error:
+    except rfc6455.Refused as error:
         return error.status
 
 

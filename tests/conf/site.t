@@ -14,9 +14,9 @@ import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import namespace
+import rfc6455
 import stack
 import tap
-import websocket
 
 stack.need("apache2", "lighttpd", "websocketd", "multiwatch", "curl", "unshare", "systemd-socket-activate")
 namespace.enter()
@@ -44,10 +44,10 @@ def ask(path, *arguments):
 
 async def converse(path, **options):
     try:
-        async with websocket.connect(f"ws://localhost{path}", **options) as client:
+        async with rfc6455.connect(f"ws://localhost{path}", **options) as client:
             await client.send("hi")
             return await asyncio.wait_for(client.recv(), 10)
-    except websocket.Refused as error:
+    except rfc6455.Refused as error:
         return error.status
 
 

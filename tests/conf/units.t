@@ -14,10 +14,10 @@ import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import namespace
+import rfc6455
 import stack
 import tap
 import units
-import websocket
 
 stack.need("redis-server", "systemd-analyze", "systemd-socket-activate", "multiwatch", "websocketd", "cgi-fcgi", "strace")
 namespace.enter()
@@ -103,7 +103,7 @@ def check_fcgi():
 async def check_clients(service):
     """What a connection costs websocketd, and whether the limits of the unit allow for as many as it lets in."""
     async def connect():
-        client = await websocket.connect("ws://127.0.0.1:9001/echo")
+        client = await rfc6455.connect("ws://127.0.0.1:9001/echo")
         await client.send("hi")
         tap.equal(await asyncio.wait_for(client.recv(), 30), "hi", "a message") if not clients else await client.recv()
         clients.append(client)

@@ -7,7 +7,7 @@ import threading
 import time
 import urllib.parse
 
-import websocket
+import rfc6455
 
 TIMEOUT = 60  # seconds, for whatever takes a client that long has failed
 
@@ -24,7 +24,7 @@ class Client:
     async def stay(self):
         while True:
             try:
-                async with websocket.connect(f"ws://{self.site}/chat?after={self.last}", open_timeout=TIMEOUT) as socket:
+                async with rfc6455.connect(f"ws://{self.site}/chat?after={self.last}", open_timeout=TIMEOUT) as socket:
                     self.open = True
                     self.back.append(time.monotonic())
                     async for line in socket:

@@ -22,9 +22,9 @@ import threading
 import time
 
 import frames
+import rfc6455
 import stack
 import tap
-import websocket
 
 IDLE = 2  # seconds, where a server's default is a minute or more; the fragment's own limit for a WebSocket is an hour
 
@@ -303,7 +303,7 @@ def ask(site, path, *arguments, scheme="http", timeout=20):
 def connect(site, path="/echo", scheme="ws", **options):
     if scheme == "wss":
         options["ssl"] = ssl._create_unverified_context()
-    return websocket.connect(site.url(path, scheme), **options)
+    return rfc6455.connect(site.url(path, scheme), **options)
 
 
 def check_site(site):
@@ -388,7 +388,7 @@ async def check_websocket(site, scheme):
         ended = False
         try:
             await asyncio.wait_for(client.recv(), 5)
-        except websocket.Closed:
+        except rfc6455.Closed:
             ended = True
         except asyncio.TimeoutError:
             pass
@@ -412,7 +412,7 @@ async def status_of(site, scheme, **options):
     try:
         async with connect(site, "/echo", scheme, **options) as client:
             return 101 if await echo(client, "hi") == "hi" else 0
-    except websocket.Refused as error:
+    except rfc6455.Refused as error:
         return error.status
 
 
@@ -628,7 +628,7 @@ async def check_reload(site):
             await asyncio.wait_for(client.recv(), 2 if site.expect["sockets survive"] else 15)
         except asyncio.TimeoutError:
             pass
-        except websocket.Closed:
+        except rfc6455.Closed:
             ended = True
         tap.equal(not ended, site.expect["sockets survive"], f"a reload leaves WebSockets open: {not ended}")
         if not ended:

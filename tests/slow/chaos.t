@@ -18,10 +18,10 @@ import time
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
+import rfc6455
 import servers
 import stack
 import tap
-import websocket
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "120"))
 PATIENCE = 20    # seconds without an answer on a connection that lives: a stall
@@ -78,7 +78,7 @@ async def behave(chaos):
         chaos.counts["connections to the end"] += 1
     except asyncio.TimeoutError:
         chaos.fault("a stall")
-    except websocket.Closed:
+    except rfc6455.Closed:
         chaos.counts["connections ended"] += 1
     except OSError as error:
         chaos.excuse("websocketd", f"a handshake that failed: {error}")

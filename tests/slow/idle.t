@@ -6,9 +6,9 @@ import pathlib
 import sys
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
+import rfc6455
 import servers
 import tap
-import websocket
 
 SILENCE = 150
 
@@ -22,7 +22,7 @@ async def main(sites):
     for name, client in clients.items():
         try:
             answer = await servers.echo(client, "still there")
-        except websocket.Closed as error:
+        except rfc6455.Closed as error:
             answer = error
         tap.equal(answer, "still there", f"{name}: open after {SILENCE} s of silence")
         await client.close()

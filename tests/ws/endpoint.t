@@ -13,9 +13,9 @@ import sys
 import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
+import rfc6455
 import stack
 import tap
-import websocket
 
 
 def examples():
@@ -34,7 +34,7 @@ def build(tree):
 
 
 async def converse(site, path, messages):
-    async with websocket.connect(site.ws_url(path)) as client:
+    async with rfc6455.connect(site.ws_url(path)) as client:
         answers = []
         for message in messages:
             await client.send(message)
@@ -74,7 +74,7 @@ with tempfile.TemporaryDirectory() as directory:
         ended = False
         try:
             asyncio.run(converse(site, "/echo", ["x" * 11]))
-        except websocket.Closed:
+        except rfc6455.Closed:
             ended = True
         tap.ok(ended and "more than 10 bytes" in site.log(), "eleven do not")
         stack.finish(site, "more than 10 bytes")

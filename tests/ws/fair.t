@@ -11,9 +11,9 @@ import time
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
+import rfc6455
 import stack
 import tap
-import websocket
 
 ROUNDS = 500
 SLOWEST = 1.0  # seconds
@@ -89,7 +89,7 @@ async def until_moving(flood, silent):
 
 
 async def check_fair(site):
-    async with websocket.connect(site.ws_url()) as client:
+    async with rfc6455.connect(site.ws_url()) as client:
         await client.send("first")
         await client.recv()
         own = site.endpoints()

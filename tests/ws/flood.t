@@ -15,16 +15,16 @@ import time
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
+import rfc6455
 import stack
 import tap
-import websocket
 
 BIG = [chr(ord("A") + number % 26) * 1_000_000 for number in range(64)]
 SMALL = [f"{number:08d}" + "x" * 4088 for number in range(5000)]
 
 
 def connect(site):
-    return websocket.connect(site.ws_url())
+    return rfc6455.connect(site.ws_url())
 
 
 async def pump(client, messages, in_flight):

@@ -15,9 +15,9 @@ import urllib.request
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
+import rfc6455
 import stack
 import tap
-import websocket
 from redis_server import Redis
 
 SUBSCRIBERS, MESSAGES = (100, 100) if stack.SANITIZED else (1000, 1000)
@@ -174,7 +174,7 @@ class Slow:
 
 
 async def converse(path, text):
-    async with websocket.connect(site.ws_url(path)) as client:
+    async with rfc6455.connect(site.ws_url(path)) as client:
         await client.send(text)
         return await asyncio.wait_for(client.recv(), 10)
 
@@ -200,7 +200,7 @@ def check_gone():
 def is_published():
     try:
         return json.loads(asyncio.run(converse("/chat", "back")))["text"] == "back"
-    except websocket.Closed:
+    except rfc6455.Closed:
         return False
 
 
@@ -211,7 +211,7 @@ def check_refused():
         ended = False
         try:
             asyncio.run(converse("/chat?after=0-0" if before == 0 else "/chat?after=" + post("mark"), text))
-        except websocket.Closed:
+        except rfc6455.Closed:
             ended = True
         tap.ok(ended, f"a message of {len(text.encode())} bytes ends the connection of the one who sent it")
     tap.ok("a message is not published: Message too long" in site.log(), "the log says why")

@@ -7,15 +7,15 @@ import time
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
+import rfc6455
 import stack
 import tap
-import websocket
 
 CLIENTS = {"asan": 200, "valgrind": 20}.get(stack.BUILD.name, 1000)
 
 
 def connect(path="/echo", **options):
-    return websocket.connect(site.ws_url(path), open_timeout=60, **options)
+    return rfc6455.connect(site.ws_url(path), open_timeout=60, **options)
 
 
 async def echo(socket, message):
@@ -41,7 +41,7 @@ async def status_of_handshake(path, **options):
     try:
         async with connect(path, **options):
             return 101
-    except websocket.Refused as error:
+    except rfc6455.Refused as error:
         return error.status
 
 
@@ -60,7 +60,7 @@ async def ending_of(socket):
     try:
         while True:
             received.append(await asyncio.wait_for(socket.recv(), 10))
-    except websocket.Closed:
+    except rfc6455.Closed:
         return received, socket.close_code
 
 

@@ -1,7 +1,7 @@
 """
 A WebSocket client of the tests' own (RFC 6455), which needs nothing but Python, so that the tests hold on every Debian.
 
-    async with websocket.connect("ws://127.0.0.1:8080/echo", origin=None, headers={}) as client:
+    async with rfc6455.connect("ws://127.0.0.1:8080/echo", origin=None, headers={}) as client:
         await client.send("text, or bytes for a binary message")
         answer = await client.recv()
 
