@@ -1,40 +1,41 @@
 # duplex: HTTP and WebSocket at one URL. "make help" lists the targets.
 
 # The Debian packages that each part needs; the README gives a reason for each.
-DEPS_RUN      = gcc libc6-dev libfcgi-dev libhiredis-dev redis-server websocketd multiwatch iproute2 $(DEPS_$(SERVER))
-DEPS_lighttpd = lighttpd
-DEPS_apache   = apache2 spawn-fcgi
-DEPS_nginx    = nginx spawn-fcgi
-DEPS_caddy    = caddy spawn-fcgi
-DEPS_haproxy  = haproxy spawn-fcgi
-DEPS_CHECK    = $(sort $(DEPS_RUN) $(foreach server,$(SERVERS),$(DEPS_$(server)))) lighttpd-mod-openssl \
+DEPS_RUN      = gcc libc6-dev libfcgi-dev libhiredis-dev redis-server websocketd multiwatch spawn-fcgi \
+                iproute2
+DEPS_CHECK    = $(DEPS_RUN) $(call packages,$(SERVERS)) lighttpd-mod-openssl \
                 clang clang-tidy cppcheck gcovr libclang-rt-14-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
                 apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox \
                 python3 python3-websockets python3-selenium chromium chromium-driver chromium-sandbox
-DEPS_BENCH    = $(DEPS_RUN) python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
+DEPS_BENCH    = $(DEPS_RUN) lighttpd python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
                 python3-django python3-django-channels daphne libwebsockets-dev node-redis python3-channels-redis
 
 # The one place: --version, the man pages, duplex.pc and CHANGELOG.md follow it.
 VERSION = 0.1.0
 
-SERVERS = lighttpd apache nginx caddy haproxy
-SERVER  = lighttpd
-BUILD = build
-PORT  = 8080
-BIND  = 127.0.0.1
-JOBS  = $(shell nproc)
-TIME  = 60
+# These and the folders below can be given as arguments or in the environment. What else "make run" heeds, it passes on:
+# conf/run/launch names it.
+SERVER ?= lighttpd
+BUILD  ?= build
+JOBS   ?= $(shell nproc)
+TIME   ?= 60
+export BUILD
+
+# What is known of a web server stands in conf/run/NAME.
+SERVERS  = $(patsubst conf/run/%/packages,%,$(wildcard conf/run/*/packages))
+packages = $(shell cat $(1:%=conf/run/%/packages))
+unknown  = $(filter-out $(SERVERS),$(SERVER))
 
 # Where "make install" puts what; DESTDIR before all of it, for packagers.
-PREFIX      = /usr/local
-sbindir     = $(PREFIX)/sbin
-libdir      = $(PREFIX)/lib
-libexecdir  = $(PREFIX)/libexec
-includedir  = $(PREFIX)/include
-datadir     = $(PREFIX)/share
-mandir      = $(datadir)/man
-sysconfdir  = $(PREFIX)/etc
-unitdir     = $(libdir)/systemd/system
+PREFIX     ?= /usr/local
+sbindir    ?= $(PREFIX)/sbin
+libdir     ?= $(PREFIX)/lib
+libexecdir ?= $(PREFIX)/libexec
+includedir ?= $(PREFIX)/include
+datadir    ?= $(PREFIX)/share
+mandir     ?= $(datadir)/man
+sysconfdir ?= $(PREFIX)/etc
+unitdir    ?= $(libdir)/systemd/system
 
 ifeq ($(origin CC),default)
 CC = gcc
@@ -152,7 +153,8 @@ generators: $(GENERATORS:%=$(BUILD)/bench/%)
 bench-programs: $(BENCH:%=$(BUILD)/bench/%)
 
 deps: ## install what running needs, with SERVER= for another server than lighttpd
-	@conf/install-packages $(DEPS_RUN)
+	$(if $(unknown),$(error SERVER=$(SERVER) is not one of $(SERVERS)))
+	@conf/install-packages $(DEPS_RUN) $(call packages,$(or $(SERVER),lighttpd))
 
 deps-check: ## install what the tests need
 	@conf/install-packages $(DEPS_CHECK)
@@ -161,7 +163,7 @@ deps-bench: ## install what "make bench" needs, and what it compares with
 	@conf/install-packages $(sort $(DEPS_BENCH))
 
 run: all ## run it on http://BIND:PORT/echo until Ctrl-C (BIND=127.0.0.1 PORT=8080 SERVER=lighttpd)
-	@BUILD='$(BUILD)' PORT='$(PORT)' BIND='$(BIND)' SERVER='$(SERVER)' conf/run/launch
+	@exec conf/run/launch
 
 check: all unit generators ## run the tests; T=name runs one of them
 	@test -n '$(SELECTED)' || { echo 'check: no test is called $(T)' >&2; exit 2; }

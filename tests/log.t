@@ -13,7 +13,7 @@ import servers
 import stack
 import tap
 
-stack.need("spawn-fcgi", "multiwatch", *(server[0] for server in servers.SERVERS.values()))
+stack.need("spawn-fcgi", "multiwatch", *(server.program for server in servers.SERVERS.values()))
 
 ESCAPES = ("\x1b]0;forged\x07", "\x1b[2J", "\x9b2J", "\xc2\x9b2J", "\x7f", "\r\nforged: line", "\nforged: line", "%0aforged%1b[2J", "\u202eforged", "' | forged | '")
 

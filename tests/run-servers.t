@@ -9,7 +9,7 @@ import stack
 import tap
 import websockets
 
-stack.need("curl", "spawn-fcgi", "multiwatch", *(server[0] for server in servers.SERVERS.values()))
+stack.need("curl", "spawn-fcgi", "multiwatch", *(server.program for server in servers.SERVERS.values()))
 
 
 def ask(site, path):
