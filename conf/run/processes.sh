@@ -18,27 +18,32 @@ is_running() {
 	kill -0 "$1" 2>/dev/null
 }
 
-# A zombie does not count: it is for init to reap, in its own time.
-has_process() {
-	sed 's/.*) //' /proc/[0-9]*/stat 2>/dev/null | grep -q "^[^ZX] [0-9]* $1 "
-}
-
-# The leader is told first, since it knows how to end what it has started: multiwatch would replace a worker that was
-# ended behind its back. A group can outlive its leader.
-end_group() {
-	local tries
-	kill -TERM "$1" 2>/dev/null || kill -TERM -- "-$1" 2>/dev/null
-	for ((tries = 0; tries < 100; tries++)); do
-		has_process "$1" || return
-		((tries != 50)) || kill -TERM -- "-$1" 2>/dev/null
-		sleep 0.02
-	done
-	kill -KILL -- "-$1" 2>/dev/null
-}
-
+# Ends process groups. Their leaders are told first and get a second, since they know how to end what they have started:
+# multiwatch would replace a worker that was ended behind its back. Then all processes are told, and get two.
 end_groups() {
 	local group
 	for group; do
-		end_group "$group"
+		kill -TERM "$group" || kill -TERM -- "-$group"
+	done 2>/dev/null
+	have_ended 1 "$@" || signal_groups TERM "$@"
+	have_ended 2 "$@" || signal_groups KILL "$@"
+}
+
+signal_groups() {
+	local signal=$1 group
+	shift
+	for group; do
+		kill "-$signal" -- "-$group"
+	done 2>/dev/null
+}
+
+# Whether the groups end within so many seconds. A zombie does not count: it is for init to reap, in its own time.
+have_ended() {
+	local deadline=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
+	shift
+	local IFS='|'
+	while sed 's/.*) //' /proc/[0-9]*/stat 2>/dev/null | grep -qE "^[^ZX] [0-9]+ ($*) "; do
+		((${EPOCHREALTIME/[.,]/} < deadline)) || return 1 # a bare one takes the status from before a trap
+		sleep 0.02
 	done
 }

@@ -20,7 +20,7 @@ def tracked():
 def check_shell(files):
     scripts = [path for path, content in files.items() if path.suffix == ".sh" or re.match(rb"#!/bin/(ba)?sh", content)]
     tap.ok(len(scripts) >= 3, f"{len(scripts)} shell scripts")
-    result = subprocess.run(["shellcheck", "-x", *scripts], capture_output=True)
+    result = subprocess.run(["shellcheck", "-x", *scripts], capture_output=True, cwd=stack.ROOT)
     tap.equal((result.returncode, result.stdout.decode()), (0, ""), "shellcheck finds nothing")
 
 
