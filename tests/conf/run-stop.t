@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import time
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
@@ -189,6 +190,20 @@ def check_terminal():
         check_nothing_left("the terminal of a person's shell goes away")
 
 
+def check_nohup():
+    """What is meant to outlive its terminal does."""
+    with running(Terminal, "sh", "-c", f"nohup {shlex.join(make_run())} >{TMP}/log & tail -f {TMP}/log") as run:
+        run.go_away()
+        run.process.wait(30)
+        time.sleep(2)  # in which it would end
+        tap.ok(KINDS <= set(processes().values()), f"under nohup it outlives its terminal: {sorted(processes().values())}")
+        for pid in pids("launch"):
+            os.kill(pid, signal.SIGTERM)
+        stack.wait_until(lambda: not pids("launch"))
+        os.unlink(f"{TMP}/log")
+        check_nothing_left("SIGTERM under nohup")
+
+
 def check_nothing_left_but_shell(name):
     stack.wait_until(lambda: set(processes().values()) == {"bash"} and not os.listdir(TMP), 15)
     tap.equal((list(processes().values()), os.listdir(TMP)), (["bash"], []), f"{name}: no process and no file is left")
@@ -204,23 +219,25 @@ def check_su():
     for login in ([], ["-"]):
         with running(Terminal, "su", *login, user, "-s", "/bin/sh", "-c", shlex.join(command)) as run:
             run.write(b"\x03")
-            check_nothing_left(f"Ctrl-C under su {' '.join(login)}")
+            check_nothing_left(f"Ctrl-C under su{' -' * len(login)}")
         with running(Terminal, "su", *login, user, "-s", "/bin/sh", "-c", shlex.join(command)) as run:
             run.go_away()
-            check_nothing_left(f"the terminal of su {' '.join(login)} goes away")
+            check_nothing_left(f"the terminal of su{' -' * len(login)} goes away")
 
 
 def check_any_moment():
-    """SIGTERM at moments of its start, which takes about 0.3 seconds."""
+    """At moments of its start, which takes about 0.3 seconds: SIGTERM to it, and SIGINT to all of its process group, as for Ctrl-C."""
     for step in range(16):
-        launcher = subprocess.Popen([TREE / "conf/run/launch"], env={**ENVIRONMENT, "PORT": str(random.randrange(20000, 32000))},
-                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            launcher.wait(step * 0.025)
-        launcher.terminate()
-        launcher.wait(30)
-        check_nothing_left(f"SIGTERM {step * 25} ms after the start")
-        kill_rest()
+        for kill, number in ((os.kill, signal.SIGTERM), (os.killpg, signal.SIGINT)):
+            launcher = subprocess.Popen([TREE / "conf/run/launch"], env={**ENVIRONMENT, "PORT": str(random.randrange(20000, 32000))},
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                launcher.wait(step * 0.025)
+            with contextlib.suppress(ProcessLookupError):
+                kill(launcher.pid, number)
+            launcher.wait(30)
+            check_nothing_left(f"{number.name} {step * 25} ms after the start")
+            kill_rest()
 
 
 with tempfile.TemporaryDirectory() as directory:
@@ -235,6 +252,7 @@ with tempfile.TemporaryDirectory() as directory:
     check_signals_to_launcher()
     check_kill()
     check_terminal()
+    check_nohup()
     check_su()
     check_any_moment()
 tap.done()
