@@ -14,6 +14,12 @@ start() {
 	names[started]=$name
 }
 
+# Takes a program out of both lists again.
+forget() {
+	unset "names[$1]"
+	sed -i "/^$1\$/d" "$run/groups"
+}
+
 is_running() {
 	kill -0 "$1" 2>/dev/null
 }

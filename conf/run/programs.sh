@@ -22,7 +22,7 @@ start_websocketd() {
 			is_listening "$websocketd_port" "$started" && return
 			sleep 0.02
 		done
-		unset "names[started]"
+		forget "$started"
 	done
 	fail "websocketd does not start"
 }

@@ -71,7 +71,8 @@ def make_tree(directory):
         text = template.read_text()
         assert line in text
         template.write_text(text.replace(line, more + line))
-        shutil.copy(CONF / f"host-{template.parent.name}.conf", template.parent)
+        host = f"host-{template.parent.name}.conf"
+        shutil.copy(CONF / host, template.parent / f"{host}.in")
     local = tree / "conf/run/lighttpd/duplex-local.conf.in"
     local.write_text(local.read_text().replace("@HOSTS@", re.escape(SITE)))
     (tree / "build/ws/who").write_text(WHO)
