@@ -192,7 +192,7 @@ def check_terminal():
 
 def check_nohup():
     """What is meant to outlive its terminal does."""
-    with running(Terminal, "sh", "-c", f"nohup {shlex.join(make_run())} >{TMP}/log & tail -f {TMP}/log") as run:
+    with running(Terminal, "sh", "-c", f": >{TMP}/log; nohup {shlex.join(make_run())} >{TMP}/log 2>&1 & tail -f {TMP}/log") as run:
         run.go_away()
         run.process.wait(30)
         time.sleep(2)  # in which it would end
