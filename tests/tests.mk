@@ -3,18 +3,18 @@ ROOMS = ws fcgi html conf faults bench
 
 # The packages of all of them, by names that Debian 12 and 13 have. libclang-rt-dev is for libFuzzer and the sanitizers of clang,
 # debootstrap for check-fresh.
-DEPS_CHECK = $(sort $(DEPS_RUN) $(foreach server,$(SERVERS),$(DEPS_$(server)))) lighttpd-mod-openssl \
+DEPS_CHECK = $(DEPS_RUN) $(call packages,$(SERVERS)) lighttpd-mod-openssl \
              clang clang-tidy cppcheck gcovr libclang-rt-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
              apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox debootstrap \
              python3 python3-selenium chromium chromium-driver chromium-sandbox
-DEPS_BENCH = $(DEPS_RUN) python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
+DEPS_BENCH = $(DEPS_RUN) lighttpd python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
              python3-django python3-django-channels daphne libwebsockets-dev node-redis python3-channels-redis
 
-JOBS  = $(shell nproc)
-TIME  = 60
-LIMIT = 600
-PROVE = prove -j$(JOBS)
-CHECK = JOBS='$(JOBS)' LIMIT='$(LIMIT)' PYTHONDONTWRITEBYTECODE=1 tests/lib/check
+JOBS  ?= $(shell nproc)
+TIME  ?= 60
+LIMIT ?= 600
+PROVE  = prove -j$(JOBS)
+CHECK  = JOBS='$(JOBS)' LIMIT='$(LIMIT)' PYTHONDONTWRITEBYTECODE=1 tests/lib/check
 
 # Without libwslay there is no second opinion on frames.
 FUZZED     = $(filter-out replay $(if $(wildcard /usr/include/wslay/wslay.h),,frames),$(basename $(notdir $(wildcard tests/fuzz/*.c))))
