@@ -59,7 +59,7 @@ $(PUSHING): ENDPOINT_LIBS = -lhiredis
 # The library is made of these; every other ws/NAME.c is an endpoint.
 LIBRARY   = channel descriptor inbox push run websocket
 ENDPOINTS = $(filter-out $(LIBRARY),$(basename $(notdir $(wildcard ws/*.c))))
-HTTP      = chat http page query route
+HTTP      = chat http page query records route waiting
 
 LIB        = $(BUILD)/libwebsocket.a
 HTTP_OBJS  = $(HTTP:%=$(BUILD)/obj/fcgi/%.o) $(BUILD)/obj/ws/channel.o
@@ -92,7 +92,7 @@ $(BUILD)/ws/serialize/echo: $(BUILD)/ws/echo
 	@mkdir -p $(@D)
 	ln -sf ../echo $@
 
-$(BUILD)/fcgi/duplex: $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/fcgi/fastcgi.o $(HTTP_OBJS)
+$(BUILD)/fcgi/duplex: $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/fcgi/fastcgi.o $(BUILD)/obj/fcgi/worker.o $(HTTP_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ -lfcgi -lhiredis $(LDLIBS)
 
@@ -103,14 +103,14 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HTTP_OBJS) $(LIB)
 # The programs with calls that fail when a test says so, and those of libfcgi and hiredis among them. What these allocate
 # they do not check, so that only what we allocate fails.
 WRAPPED = accept accept4 calloc clock_gettime connect epoll_create1 epoll_ctl epoll_wait eventfd fcntl fstat getsockname getsockopt \
-          malloc open poll read realloc setsockopt sigaction signalfd sigprocmask socket stat write
+          malloc open poll read realloc recv send setsockopt sigaction signalfd sigprocmask socket socketpair stat write
 FAULTS  = $(ALL_CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%)
 FAULTY  = $(addprefix $(BUILD)/faults/,api echo chat chat-and-libraries duplex duplex-and-libraries)
 $(FAULTY): $(BUILD)/obj/tests/faults/faults.o
 $(BUILD)/faults/api: $(BUILD)/obj/tests/faults/api.o $(LIB)
 $(BUILD)/faults/echo: $(BUILD)/obj/ws/echo.o $(LIB)
 $(BUILD)/faults/chat $(BUILD)/faults/chat-and-libraries: $(BUILD)/obj/ws/chat.o $(LIB)
-$(BUILD)/faults/duplex $(BUILD)/faults/duplex-and-libraries: $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/fcgi/fastcgi.o $(HTTP_OBJS)
+$(BUILD)/faults/duplex $(BUILD)/faults/duplex-and-libraries: $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/fcgi/fastcgi.o $(BUILD)/obj/fcgi/worker.o $(HTTP_OBJS)
 $(FAULTY): LIBRARIES = -lfcgi -lhiredis
 $(BUILD)/faults/chat-and-libraries $(BUILD)/faults/duplex-and-libraries: LIBRARIES = -l:libfcgi.a -l:libhiredis.a
 $(FAULTY):

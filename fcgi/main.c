@@ -1,7 +1,7 @@
 /* duplex: the HTTP side, as a FastCGI program or, started by hand, as a CGI program */
-#include "fastcgi.h"
 #include "http.h"
 #include "route.h"
+#include "worker.h"
 
 #include <err.h>
 #include <errno.h>
@@ -138,7 +138,7 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN); /* a Redis or a reader that is gone is an error, not the end */
 	open_site(&options, &site);
-	status = fastcgi ? fastcgi_serve(&site) : cgi_serve(&site);
+	status = fastcgi ? worker_run(&site) : cgi_serve(&site);
 	page_close(&site.page);
 	chat_close(&site.chat);
 	return status;
