@@ -9,7 +9,7 @@ enum { BEGIN_SIZE = 8 };
  * writes beyond it for more (CVE-2025-23016 is about the same function's lengths). */
 enum { GET_VALUES_MAX = 48 };
 
-/* libfcgi answers some of them, and nobody reads its answers meanwhile */
+/* libfcgi answers them, and nobody reads its answers meanwhile */
 enum { OTHERS_MAX = 64 };
 
 static size_t smaller(size_t a, size_t b)
@@ -70,13 +70,22 @@ static bool are_open(const struct records_pairs *pairs)
 	return pairs->gathered > 0 || pairs->left > 0;
 }
 
-/* a record that belongs to no request, or to another one than ours */
+/*
+ * A record of no request, or the begin of another one while ours comes, which libfcgi declines. It
+ * takes the content of an unknown management record for one that was asked for, and confuses
+ * records of other requests with ours where they are empty: both are refused.
+ */
 static enum records_state begin_other(struct records *records, unsigned int id, unsigned int type)
 {
 	bool is_question = id == 0 && type == GET_VALUES;
+	size_t content_max = is_question ? GET_VALUES_MAX : 0;
 
+	if (type == BEGIN_REQUEST)
+		content_max = BEGIN_SIZE;
+	else if (id != 0)
+		return RECORDS_REFUSED;
 	records->kind = is_question ? RECORDS_VALUES : RECORDS_SKIPPED;
-	if (++records->others > OTHERS_MAX || (is_question && records->content > GET_VALUES_MAX))
+	if (++records->others > OTHERS_MAX || records->content > content_max)
 		return RECORDS_REFUSED;
 	return RECORDS_MORE;
 }
