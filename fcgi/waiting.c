@@ -7,7 +7,7 @@
 
 int64_t waiting_now(void)
 {
-	struct timespec now = {0};
+	static struct timespec now; /* if the clock should fail, the time stands still */
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
@@ -16,6 +16,7 @@ int64_t waiting_now(void)
 void waiting_init(struct waiting *waiting)
 {
 	*waiting = (struct waiting){0};
+	waiting_now();
 	TAILQ_INIT(&waiting->coming);
 	TAILQ_INIT(&waiting->leaving);
 }

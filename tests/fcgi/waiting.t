@@ -3,7 +3,7 @@
 Requests that do not come at once, straight to a worker: they wait beside others, whose answers are as they were, and their
 number, memory and time are bounded. What is no request, or one that could end libfcgi's process, ends its connection alone.
 """
-import fcntl
+import contextlib
 import os
 import pathlib
 import random
@@ -15,7 +15,6 @@ import socket
 import struct
 import sys
 import tempfile
-import termios
 import time
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
@@ -34,20 +33,6 @@ def management(kind, content=b""):
     return struct.pack("!BBHHBB", 1, kind, 0, len(content), 0, 0) + content
 
 
-def is_taken(client):
-    """Whether the worker has read all that was sent."""
-    return struct.unpack("i", fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4)))[0] == 0
-
-
-def send_in_parts(client, parts):
-    """Each when the worker has read the one before it: whether it did."""
-    taken = True
-    for part in parts:
-        client.sendall(part)
-        taken = taken and stack.wait_until(lambda: is_taken(client))
-    return taken
-
-
 def answers(workers, seconds=5):
     """Whether a whole request is answered, and soon."""
     began = time.monotonic()
@@ -63,17 +48,11 @@ def check_parts(family):
     workers = fcgi.Workers(family=family)
     wrong = []
     for at in range(1, len(fcgi.REQUEST)):
-        client = workers.connect()
-        send_in_parts(client, [fcgi.REQUEST[:at]])
-        client.sendall(fcgi.REQUEST[at:])
-        if fcgi.body(fcgi.read_all(client)) != b"whole":
+        if fcgi.body(fcgi.exchange(workers, fcgi.REQUEST[:at], fcgi.REQUEST[at:])) != b"whole":
             wrong.append(at)
     tap.equal(wrong, [], f"{family.name}: a request in every two parts is answered")
-    client = workers.connect()
-    client.setblocking(True)
-    send_in_parts(client, [bytes([byte]) for byte in fcgi.REQUEST[:-1]])
-    client.sendall(fcgi.REQUEST[-1:])
-    tap.equal(fcgi.body(fcgi.read_all(client)), b"whole", "so is one that comes byte by byte")
+    answer = fcgi.exchange(workers, *(bytes([byte]) for byte in fcgi.REQUEST))
+    tap.equal(fcgi.body(answer), b"whole", "so is one that comes byte by byte")
     finish(workers, "parts")
 
 
@@ -112,7 +91,7 @@ def check_number():
     clients = []
     for _ in range(600):
         clients.append(workers.connect())
-        send_in_parts(clients[-1], [fcgi.REQUEST[:40]])
+        fcgi.send_in_parts(workers, clients[-1], [fcgi.REQUEST[:40]])
     descriptors = len(os.listdir(f"/proc/{workers.processes[0].pid}/fd"))
     tap.ok(descriptors < 530, f"of 600 unfinished requests not all are held: {descriptors} descriptors")
     tap.ok(answers(workers), "others are answered beside them")
@@ -134,7 +113,7 @@ def check_memory():
     clients = []
     for _ in range(250):
         clients.append(workers.connect())
-        send_in_parts(clients[-1], [START + fcgi.record(5, b"x" * 60000)])
+        fcgi.send_in_parts(workers, clients[-1], [START + fcgi.record(5, b"x" * 60000)])
     more = stack.memory(workers.processes[0].pid, "VmRSS", "status") - before
     tap.ok(more < 12 * 1024 or stack.SANITIZED, f"250 unfinished requests of 60 KB, 15 MB in all, are not all held: {more} KiB")
     tap.equal(fcgi.status(fcgi.read_all(clients[0])), 503, "the oldest is answered 503")
@@ -208,14 +187,7 @@ def check_refused():
         "a role that does not exist": fcgi.record(1, struct.pack("!HB5x", 9, 0)) + fcgi.PARAMS + NO_VARIABLES,
     }
     for name, request in refused.items():
-        got = [fcgi.exchange(workers, request)]
-        client = workers.connect()
-        try:
-            send_in_parts(client, [request[:17]])
-            client.sendall(request[17:])
-            got.append(fcgi.read_all(client))
-        except (BrokenPipeError, ConnectionResetError):
-            got.append(b"")
+        got = [fcgi.exchange(workers, request), fcgi.exchange(workers, request[:17], request[17:])]
         tap.equal((got, workers.processes[0].poll()), ([b""] * 2, None), f"{name}: the connection is closed, and no more")
     finish(workers, "what is refused")
 
@@ -233,10 +205,8 @@ def check_accepted():
         "a second request in the first": (fcgi.BEGIN + second + fcgi.REQUEST[16:], b"\x01\x03\x00\x02"),
     }
     for name, (request, said) in accepted.items():
-        client = workers.connect()
-        send_in_parts(client, [request[:17]])
-        client.sendall(request[17:])
-        for way, answer in (("at once", fcgi.exchange(workers, request)), ("in parts", fcgi.read_all(client))):
+        for way, parts in (("at once", [request]), ("in parts", [request[:17], request[17:]])):
+            answer = fcgi.exchange(workers, *parts)
             tap.ok(b"\r\n\r\nwhole" in answer and said in answer, f"{name}, {way}: answered, and closed")
     finish(workers, "what is accepted")
 
@@ -253,13 +223,10 @@ def check_garbage():
                 request[at] = chance.choice([0, 1, 4, 5, 8, 127, 128, 255, chance.randrange(256)])
             else:
                 request[at:at + chance.randrange(9)] = request[at:at + chance.randrange(1, 20)] if chance.random() < 0.5 else b""
-        with workers.connect() as client:
-            at = chance.randrange(len(request) + 1)
-            try:
-                client.sendall(request[:at])
-                client.sendall(request[at:])
-            except (BrokenPipeError, ConnectionResetError):
-                pass
+        at = chance.randrange(len(request) + 1)
+        with workers.connect() as client, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            client.sendall(request[:at])
+            client.sendall(request[at:])
     tap.equal(workers.processes[0].poll(), None, "500 broken requests end no worker")
     finish(workers, "garbage")
 
@@ -290,7 +257,7 @@ def check_sigterm():
     workers = fcgi.Workers()
     completed, stopped = (workers.connect() for _ in range(2))
     for client in (completed, stopped):
-        send_in_parts(client, [START])
+        fcgi.send_in_parts(workers, client, [START])
     began = time.monotonic()
     workers.processes[0].terminate()
     tap.ok(stack.wait_until(lambda: not watches_listener(workers.processes[0].pid)), "SIGTERM: a worker in which requests wait takes no further ones")
