@@ -37,11 +37,10 @@ struct connection *waiting_add(struct waiting *waiting, int fd)
 bool waiting_keep(struct waiting *waiting, struct connection *connection, const void *bytes,
 		  size_t length)
 {
-	size_t room = connection->room ? connection->room : 1024;
+	size_t needed = connection->length + length;
 
-	while (room < connection->length + length)
-		room *= 2;
-	if (room > connection->room) {
+	if (needed > connection->room) {
+		size_t room = needed + needed / 4 + 256; /* for a request that comes byte by byte */
 		size_t more = room - connection->room;
 		char *moved;
 		if (waiting->memory + more > WAITING_MEMORY_MAX ||

@@ -13,9 +13,9 @@
 
 enum {
 	WAITING_COUNT_MAX = 512, /* connections, of the 1,024 descriptors that a process may have */
-	WAITING_MEMORY_MAX = 8388608, /* bytes of all their requests */
-	WAITING_COMING_MS = 10000,    /* for a request to come */
-	WAITING_LEAVING_MS = 2000,    /* for a web server to take note of an answer */
+	WAITING_MEMORY_MAX = 16777216, /* bytes of all their requests */
+	WAITING_COMING_MS = 10000,     /* for a request to come */
+	WAITING_LEAVING_MS = 2000,     /* for a web server to take note of an answer */
 };
 
 struct connection {

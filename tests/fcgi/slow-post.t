@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """
 Slow POSTs through each web server: 64 that trickle and 64 that stop in the middle leave the answers of others as they are, and an
-honest one that comes in 1,000 writes of a byte is answered. Apache and Caddy pass a body on as it comes; the others may
-hold it back until it is whole.
+honest one that comes in 1,000 writes of a byte is answered. Apache and Caddy pass a body on as it comes, HAProxy does when it has
+more of it than it can hold; lighttpd and nginx hold it back until it is whole.
 """
 import contextlib
 import socket
@@ -17,14 +17,15 @@ import tap
 stack.need("apache2", "caddy", "haproxy", "lighttpd", "nginx", "redis-server", "spawn-fcgi", "multiwatch")
 SOME = 64
 ASKED = 40
-PASS_ON = ("apache", "caddy")  # and HAProxy, where it may not try again: it keeps the body for that
+PASS_ON = ("apache", "caddy", "haproxy")
+FIRST = 30_000  # bytes, more than HAProxy holds
 
 
-def open_post(site, length):
+def open_post(site, length, first=0):
     client = socket.create_connection(("127.0.0.1", site.port), timeout=30)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     client.sendall(b"POST /chat HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-                   b"Content-Length: %d\r\n\r\nmessage=" % length)
+                   b"Content-Length: %d\r\n\r\nmessage=" % length + b"x" * first)
     return client
 
 
@@ -37,7 +38,7 @@ def trickle(site, clients, stop):
             except OSError:
                 client.close()
                 with contextlib.suppress(OSError):
-                    clients[at] = open_post(site, 1000)
+                    clients[at] = open_post(site, 50_000, FIRST)
 
 
 def post_slowly(site):
@@ -65,7 +66,7 @@ def worst_of_others(site):
 
 
 def sockets(site):
-    """How many the workers have, and whether they still have their processes."""
+    """How many the workers have."""
     with contextlib.suppress(OSError):
         return sum(file.readlink().name.startswith("socket:") for pid in site.pids("duplex") for file in stack.pathlib.Path(f"/proc/{pid}/fd").iterdir())
     return 0
@@ -74,7 +75,7 @@ def sockets(site):
 def check(server):
     with stack.Stack(user=stack.USER, SERVER=server) as site:
         workers = site.pids("duplex")
-        clients = [open_post(site, 1000) for _ in range(2 * SOME)]
+        clients = [open_post(site, 50_000, FIRST) for _ in range(2 * SOME)]
         stop = threading.Event()
         trickling = clients[:SOME]
         thread = threading.Thread(target=trickle, args=(site, trickling, stop))

@@ -111,11 +111,11 @@ def check_memory():
     answers(workers)
     before = stack.memory(workers.processes[0].pid, "VmRSS", "status")
     clients = []
-    for _ in range(250):
+    for _ in range(400):
         clients.append(workers.connect())
         fcgi.send_in_parts(workers, clients[-1], [START + fcgi.record(5, b"x" * 60000)])
     more = stack.memory(workers.processes[0].pid, "VmRSS", "status") - before
-    tap.ok(more < 12 * 1024 or stack.SANITIZED, f"250 unfinished requests of 60 KB, 15 MB in all, are not all held: {more} KiB")
+    tap.ok(more < 20 * 1024 or stack.SANITIZED, f"400 unfinished requests of 60 KB, 24 MB in all, are not all held: {more} KiB")
     tap.equal(fcgi.status(fcgi.read_all(clients[0])), 503, "the oldest is answered 503")
     clients[-1].sendall(fcgi.record(5))
     tap.equal(fcgi.status(fcgi.read_all(clients[-1])), 405, "the newest comes to its end")

@@ -1,4 +1,5 @@
 """FastCGI spoken by hand: a request, and the program as workers on a listening socket of the test's own."""
+import atexit
 import contextlib
 import fcntl
 import itertools
@@ -40,12 +41,13 @@ class Workers:
     def start(self):
         process = subprocess.Popen(self.command, stdin=self.listener, env=self.environment, stderr=subprocess.PIPE)
         stack.wait_until(lambda: process.poll() is not None or blocks_sigterm(process.pid))
+        atexit.register(process.kill)  # does nothing to one that has ended
         self.processes.append(process)
 
     def connect(self):
         client = socket.socket(self.listener.family)
+        client.connect(self.listener.getsockname())  # which waits while the queue of the listening socket is full
         client.settimeout(30)
-        client.connect(self.listener.getsockname())
         return client
 
     def has_request(self):
