@@ -14,6 +14,7 @@
 #define CHANNEL "chat"
 #define FORM "application/x-www-form-urlencoded"
 enum { BODY_SIZE = 3 * CHANNEL_MESSAGE_MAX + 1024 }; /* each byte may be escaped */
+_Static_assert((int)BODY_SIZE < (int)HTTP_BODY_MAX, "one byte too many can still be read");
 
 static time_t seconds(void)
 {

@@ -1,6 +1,6 @@
 /* duplex: the HTTP side, as a FastCGI program or, started by hand, as a CGI program */
 #include "cgi.h"
-#include "fastcgi.h"
+#include "worker.h"
 
 #include <err.h>
 #include <errno.h>
@@ -113,7 +113,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE,
 	       SIG_IGN); /* a write to a Redis or a reader that has gone fails, and no more */
 	open_site(&options, &site);
-	status = fastcgi ? fastcgi_serve(&site) : cgi_serve(&site);
+	status = fastcgi ? worker_run(&site) : cgi_serve(&site);
 	files_close(&site.files);
 	chat_close(&site.chat);
 	return status;

@@ -36,7 +36,7 @@ $(BUILD)/tests/views: $(BUILD)/obj/tests/lib/views.o $(LIB)
 # The programs with calls that fail when a test says so, and those of libfcgi and hiredis among them. What these allocate
 # they do not check, so that only what we allocate fails.
 WRAPPED = accept accept4 calloc clock_gettime connect epoll_create1 epoll_ctl epoll_wait eventfd fcntl fstat getsockname getsockopt \
-          malloc open poll read realloc setsockopt sigaction signalfd sigprocmask socket stat write
+          malloc open poll read realloc recv send setsockopt sigaction signalfd sigprocmask socket socketpair stat write
 FAULTS  = $(ALL_CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%)
 FAULTY  = $(addprefix $(BUILD)/faults/,api echo chat chat-and-libraries duplex duplex-and-libraries)
 $(FAULTY): $(BUILD)/obj/tests/faults/faults.o
