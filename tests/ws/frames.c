@@ -109,6 +109,9 @@ static const struct {
 	T("opcode 15", "error 1002", F(0x8F, "x")),
 
 	/* 5: fragments */
+	T("the first part of a ping", "error 1002", F(0x09, "a")),
+	T("the first part of a pong", "error 1002", F(0x0A, "")),
+	T("the first part of a close frame", "error 1002", F(0x08, "\x03\xE8")),
 	T("a ping in fragments", "error 1002", F(0x09, "a"), F(LAST, "b")),
 	T("a pong in fragments", "error 1002", F(0x0A, "a"), F(LAST, "b")),
 	T("a close frame in fragments", "error 1002", F(0x08, "\x03\xE8"), F(LAST, "")),
@@ -160,7 +163,7 @@ static const struct {
 
 	/* 7: closing */
 	T("a close frame without a code", "close 1005[]", F(CLOSE, "")),
-	T("a close frame with half a code", "error 1002", F(CLOSE, "\x03")),
+	T("a close frame with half a code", "error 1002", F(CLOSE, "\x0C")),
 	T("a close frame with a code", "close 1000[]", F(CLOSE, "\x03\xE8")),
 	T("a close frame with a reason", "close 1001[bye \xC3\xA9]",
 	  F(CLOSE, "\x03\xE9"
@@ -228,13 +231,16 @@ static const struct {
 #undef T
 };
 
-/* a piece of what the client sends, where memory ends behind it: false after an error */
+/* A piece of what the client sends, where memory ends behind it, and the byte before it is not the
+ * decoder's. False after an error. */
 static bool feed_piece(struct transcript *seen, struct frames *frames, const char *bytes,
 		       size_t length)
 {
-	char *piece = edge_copy(bytes, length);
-	bool goes_on = transcript_feed(seen, frames, piece, length);
+	char *piece = edge_copy(bytes, length); /* there is memory before it, too */
 
+	piece[-1] = '#';
+	bool goes_on = transcript_feed(seen, frames, piece, length);
+	seen->is_wrong |= piece[-1] != '#';
 	edge_free(piece, length);
 	return goes_on;
 }
@@ -371,6 +377,10 @@ static const struct {
 	T("\x80\xBF\x80\xBF", 0),
 	T("a\x80", 1),
 	T("\xC3 ", 1),
+	T("\xC3 and more", 1),
+	T("\xC3"
+	  "a\xA9",
+	  1),
 	T("\xE2\x82 ", 2),
 	T("\xF0\x9F\x98 ", 3),
 	T("\xF8\x88\x80\x80\x80", 0),
@@ -581,6 +591,31 @@ static void check_memory(void)
 	free(payload);
 }
 
+/* a message in tiny fragments is not moved for each of them */
+static void check_growth(void)
+{
+	enum { COUNT = 5000 };
+	struct client_bytes sent = {0};
+	struct frames frames;
+	struct frames_item item;
+	size_t used;
+	size_t memory = 0;
+	int moves = 0;
+
+	frames_init(&frames, COUNT);
+	for (int i = 0; i < COUNT; i++)
+		client_frame(&sent, i > 0 ? MORE : MORE_TEXT, "x", 1, masks[1]);
+	for (size_t at = 0; at < sent.length; at += 7) {
+		frames_next(&frames, sent.bytes + at, 7, &used, &item);
+		moves += frames_memory(&frames) != memory;
+		memory = frames_memory(&frames);
+	}
+	ok(memory == COUNT + 1 && moves < 10,
+	   "5,000 fragments are gathered in memory that grew %d times", moves);
+	frames_free(&frames);
+	free(sent.bytes);
+}
+
 /* a whole message stays in the caller's bytes, and does not touch the frame behind it */
 static void check_in_place(void)
 {
@@ -664,6 +699,7 @@ int main(void)
 	check_utf8();
 	check_lengths();
 	check_memory();
+	check_growth();
 	check_in_place();
 	check_head();
 	check_close();
