@@ -45,6 +45,7 @@ static inline void client_frame(struct client_bytes *to, unsigned first, const c
 struct transcript {
 	char *text;
 	size_t length;
+	size_t last;   /* where the last event begins */
 	bool is_wrong; /* no NUL followed what was given out */
 };
 
@@ -70,6 +71,8 @@ static inline void transcript_add(struct transcript *to, enum frames_event event
 	const char *name = event != FRAMES_MESSAGE ? names[event]
 			   : item->is_binary       ? "binary"
 						   : "text";
+
+	to->last = to->length;
 	int length = snprintf(start, sizeof start, "%s%s", to->length > 0 ? " " : "", name);
 
 	if (item->code)
