@@ -288,6 +288,8 @@ static void check_limits(void)
 	ok(judge(bytes, build(bytes, 1, 0, HANDSHAKE_MAX_HEAD + 2 - length)) == 431,
 	   "one that is a byte larger");
 	ok(judge(bytes, build(bytes, 1, 0, 20000)) == 431, "one that is much larger");
+	ok(judge(bytes, HANDSHAKE_MAX_HEAD) == 431, "the first 16,384 bytes of it");
+	ok(judge(bytes, HANDSHAKE_MAX_HEAD - 1) == 0, "and a byte less");
 }
 
 /* each byte is read once: what was taken may be anything afterwards */
@@ -370,6 +372,7 @@ static const struct {
 	PATH("http://a.example", "PATH_INFO", "/"),
 	PATH("http://a.example?x", "REQUEST_URI", "/?x"),
 	PATH("http://a.example?x", "QUERY_STRING", "x"),
+	PATH("http://a.example?x", "PATH_INFO", "/"),
 
 	V(HOST_IS("a.example:8080"), "SERVER_NAME", "a.example"),
 	V(HOST_IS("a.example:8080"), "SERVER_PORT", "8080"),
@@ -404,6 +407,7 @@ static const struct {
 	V(FIELD("X_Forwarded_For: 10.9.8.7"), "REMOTE_ADDR", NULL),
 	V(FIELD("X-Forwarded-For: 192.0.2.1, unix:"), "REMOTE_ADDR", NULL),
 	V(FIELD("X-Forwarded-For: 192.0.2.1, example.org"), "REMOTE_ADDR", NULL),
+	V(FIELD("X-Forwarded-For: 192.0.2.1, ,"), "REMOTE_ADDR", NULL),
 	V(FIELD("X-Forwarded-For: 192.0.2.1 x"), "REMOTE_ADDR", NULL),
 	V(FIELD("X-Forwarded-For: 192.0.2.256"), "REMOTE_ADDR", NULL),
 	V(FIELD("X-Forwarded-For:"), "REMOTE_ADDR", NULL),
@@ -446,6 +450,22 @@ static void check_variables(void)
 			printf("# got %s\n", value ? value : "nothing");
 		free(block);
 	}
+}
+
+/* no name stands in a block twice */
+static void check_names(void)
+{
+	char *block = variables_of(FIELD("X-A: 1\r\nX-B: 2\r\nx-a: 3\r\nX-A: 4"), "echo", NULL);
+	bool right = true;
+	int count = 0;
+
+	for (const char *at = block; *at; at += strlen(at) + 1, count++) {
+		char name[100] = "";
+		memcpy(name, at, strcspn(at, "="));
+		right &= handshake_variable(block, name) == at + strlen(name) + 1;
+	}
+	ok(right && count == 17, "each variable is there once, %d in all", count);
+	free(block);
 }
 
 static void check_size(void)
@@ -586,6 +606,7 @@ int main(void)
 	check_limits();
 	check_once();
 	check_variables();
+	check_names();
 	check_size();
 	check_offers();
 	check_accept();
