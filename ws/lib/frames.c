@@ -126,7 +126,7 @@ static int read_head(struct frames *frames, const unsigned char *head, size_t le
 	unsigned bits = payload == LENGTH_16 ? 16 : payload == LENGTH_64 ? 64 : 0;
 	size_t mask = 2 + bits / 8;
 	*size = mask + sizeof frames->mask;
-	if (length < *size)
+	if (length < mask)
 		return FRAMES_MORE;
 	if (bits > 0)
 		payload = 0;
@@ -135,6 +135,8 @@ static int read_head(struct frames *frames, const unsigned char *head, size_t le
 	wrong = wrong_length(bits, payload);
 	if (wrong)
 		return fail(frames, FRAMES_CODE_PROTOCOL_ERROR, wrong);
+	if (length < *size)
+		return FRAMES_MORE;
 	memcpy(&frames->mask, head + mask, sizeof frames->mask);
 	return begin_frame(frames, head[0], payload);
 }
