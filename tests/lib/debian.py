@@ -30,6 +30,7 @@ ENTER = """
 cd "$1"
 mount --bind . .
 cd "$1"
+hostname -F etc/hostname
 mount -t proc proc proc
 mount --rbind /sys sys
 mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=5 devpts dev/pts
