@@ -62,7 +62,7 @@ $(BUILD)/obj/%.o: %.c
 $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/ws/lib/run.o: CPPFLAGS += -DDUPLEX_VERSION='"$(VERSION)"'
 $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/ws/lib/run.o: Makefile
 
-$(LIB): $(call objects,ws/lib/*.c)
+$(LIB): $(call objects,ws/lib/*.c ws/lib/resident/*.c)
 	rm -f $@
 	$(AR) rcs $@ $^
 

@@ -113,7 +113,7 @@ check-valgrind: unit ## run the tests in C under valgrind, and tests of the whol
 	@BUILD='$(BUILD)/valgrind' $(CHECK) tests/ws/echo.t tests/fcgi/http.t tests/ws/websocket.t
 	@cat $(BUILD)/valgrind/log/* >&2; test -z "$$(cat $(BUILD)/valgrind/log/*)"
 
-SOURCES = $(wildcard fcgi/*.c ws/*.c ws/lib/*.c)
+SOURCES = $(wildcard fcgi/*.c ws/*.c ws/lib/*.c ws/lib/resident/*.c)
 ANALYZE = -std=c11 -D_GNU_SOURCE -Iws/lib -DDUPLEX_VERSION='"$(VERSION)"'
 # What cppcheck is not asked: the parameters of a view are those of every view, an array at the end of what is const is not
 # const for it, an empty loop has a "continue", and where it did not try every branch it need not say so.
