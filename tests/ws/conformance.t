@@ -162,9 +162,9 @@ group("4.2.2", "another version is refused, and the right one told", {  # by 426
     f"version {version}": ({"Sec-WebSocket-Version": version}, ["400", VERSION]) for version in (None, "0", "8", "12", "14", "130", "x")
 })
 group("4.2.1", "a key that is not 16 bytes in base64, or two of them, are refused", {
-    "a key of 3 bytes": ({"Sec-WebSocket-Key": "AAAA"}, ["400"]),
-    "a key that is no base64": ({"Sec-WebSocket-Key": "!" * 24}, ["400"]),
-    "two keys (11.3.1)": ({"Sec-WebSocket-Key": [KEY, KEY]}, ["400"]),
+    "a key of 3 bytes": ({"Sec-WebSocket-Key": "AAAA"}, ["400", VERSION]),
+    "a key that is no base64": ({"Sec-WebSocket-Key": "!" * 24}, ["400", VERSION]),
+    "two keys (11.3.1)": ({"Sec-WebSocket-Key": [KEY, KEY]}, ["400", VERSION]),
 }, ["101"], "websocketd takes any that is not empty", since="Debian 13")
 group("4.2.1", "`Connection` must name `Upgrade`", {
     "Connection: keep-alive": ({"Connection": "keep-alive"}, ["400"]),
