@@ -120,11 +120,14 @@ check-valgrind: unit ## run the tests in C under valgrind, and tests of the whol
 
 SOURCES = $(wildcard fcgi/*.c ws/*.c ws/lib/*.c ws/lib/resident/*.c)
 ANALYZE = -std=c11 -D_GNU_SOURCE -Iws/lib -DDUPLEX_VERSION='"$(VERSION)"'
+# What cppcheck is not asked: the parameters of a view are those of every view, an array at the end of what is const is not
+# const for it, an empty loop has a "continue", and where it did not try every branch it need not say so.
+SUPPRESSED = constParameterPointer constParameterCallback constVariablePointer redundantContinue normalCheckLevelMaxBranches
 analyze: ## look for mistakes with gcc -fanalyzer, clang-tidy and cppcheck
 	for source in $(SOURCES); do gcc $(ANALYZE) $(WARNINGS) -Werror -O2 -fanalyzer -c -o /dev/null $$source || exit 1; done
 	clang-tidy --quiet $(SOURCES) -- $(ANALYZE)
 	cppcheck --quiet --error-exitcode=1 --enable=warning,style,performance,portability --inline-suppr --std=c11 \
-		-D_GNU_SOURCE -DDUPLEX_VERSION='""' -Iws/lib fcgi ws
+		$(SUPPRESSED:%=--suppress=%) -D_GNU_SOURCE -DDUPLEX_VERSION='""' -Iws/lib fcgi ws
 
 # What the tests find is for "make check" to say.
 COVERED = $(UNIT_TESTS) $(BUILD)/faults/api tests/faults/faults.t tests/faults/faults-push.t \
