@@ -1,4 +1,4 @@
-/* what is said of channels without Redis: which names and ids are such, and the line of JSON */
+/* The parts of channels that need no Redis: names, ids, and the line of JSON. */
 #include "channel.h"
 #include "edge.h"
 #include "tap.h"
@@ -62,9 +62,10 @@ static void check_names(void)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		size_t size = strlen(names[i].text) + 1;
 		char *copy = edge_copy(names[i].text, size);
-		ok(channel_is_name(copy) == names[i].name, "entry %zu is %s name", i,
-		   names[i].name ? "a" : "no");
-		ok(channel_is_id(copy) == names[i].id, "and %s id", names[i].id ? "an" : "no");
+		ok(channel_is_name(copy) == names[i].name, "entry %zu is %sa name", i,
+		   names[i].name ? "" : "not ");
+		ok(message_is_id(copy) == names[i].id, "entry %zu is %san id", i,
+		   names[i].id ? "" : "not ");
 		edge_free(copy, size);
 	}
 }
@@ -99,14 +100,14 @@ static const struct {
 static void check_line(const char *id, const char *text, size_t length, const char *json,
 		       const char *name)
 {
-	static const char room[CHANNEL_LINE_SIZE];
+	static const char room[MESSAGE_LINE_SIZE];
 	char *copy = edge_copy(text, length);
 	char *line = edge_copy(room, sizeof room);
 	size_t size = strlen(json) + 80;
 	char *wanted = malloc(size);
 
 	int wanted_length = snprintf(wanted, size, "{\"id\":\"%s\",\"text\":\"%s\"}", id, json);
-	size_t line_length = channel_json(id, copy, length, line);
+	size_t line_length = message_json(id, copy, length, line);
 	is(line, line_length, wanted, (size_t)wanted_length, name);
 	free(wanted);
 	edge_free(line, sizeof room);
@@ -136,12 +137,12 @@ static void check_every_byte(void)
 /* the most that a line can take: every byte is escaped */
 static void check_longest(void)
 {
-	char *text = calloc(CHANNEL_MESSAGE_MAX, 1);
-	char *json = malloc(6 * CHANNEL_MESSAGE_MAX + 1);
+	char *text = calloc(MESSAGE_MAX, 1);
+	char *json = malloc(6 * MESSAGE_MAX + 1);
 
-	for (size_t i = 0; i < CHANNEL_MESSAGE_MAX; i++)
+	for (size_t i = 0; i < MESSAGE_MAX; i++)
 		memcpy(json + 6 * i, "\\u0000", 7);
-	check_line("9999999999999999999-9999999999999999999", text, CHANNEL_MESSAGE_MAX, json,
+	check_line("9999999999999999999-9999999999999999999", text, MESSAGE_MAX, json,
 		   "16384 bytes that are escaped, and the longest id");
 	free(text);
 	free(json);

@@ -21,13 +21,14 @@ static void check_deliver(enum manner manner)
 	struct websocket_message message;
 
 	redis_play(script);
-	ok(websocket_subscribe(peer.ws, "room", NULL) == 0, "subscribe");
-	ok(wait_through(&peer, &message) == WEBSOCKET_NONE, "the client sends nothing");
+	ok(websocket_subscribe(peer.ws, "room", NULL) == 0, "a client subscribes");
+	ok(wait_through(&peer, &message) == WEBSOCKET_NONE,
+	   "a wait returns nothing while messages come");
 	is_played("messages");
 	has_got(&peer,
 		HELLO_LINE "{\"id\":\"2-0\",\"text\":\"\"}\n"
 			   "{\"id\":\"2-1\",\"text\":\"\\\"\\u0009\\\"\"}\n",
-		"each message, once, in order");
+		"the client gets each message once, in order");
 	disconnect(&peer);
 }
 
@@ -66,13 +67,14 @@ static void check_start(size_t i)
 	struct peer peer = connect_peer();
 
 	redis_play(starts[i].question ? asked : unasked);
-	ok(websocket_subscribe(peer.ws, "room", starts[i].after) == 0, "after %s",
+	ok(websocket_subscribe(peer.ws, "room", starts[i].after) == 0, "subscribe after %s",
 	   starts[i].after ? starts[i].after : "NULL");
-	is_played("where it begins");
+	is_played("where a reader begins");
 	disconnect(&peer);
 }
 
-/* a full batch of messages with the ids FROM-0 to FROM-99, and the lines of it */
+/* a full batch of messages with the ids FROM-0 to FROM-99, as a reply or as the lines of a client
+ */
 static char *batch(int from, const char *text, bool is_json)
 {
 	char *out = NULL;
@@ -96,9 +98,9 @@ static char *batch(int from, const char *text, bool is_json)
 }
 
 /*
- * Full batches, as a client gets them that is behind. One that was away for longer than what is
- * kept has all that is kept: what it asked for need not be there. From then on what it has seen
- * must be, or something in between was lost.
+ * A client that is behind gets full batches. The message that it names at first need not be kept: a
+ * client that was away for long gets all that is kept. From then on the last message that it got
+ * must still be kept, or messages after that one may be lost.
  */
 static void check_behind(const char *has, int error, const char *reason)
 {
@@ -119,15 +121,16 @@ static void check_behind(const char *has, int error, const char *reason)
 	char *wanted = malloc(strlen(lines) + strlen(more) + 1);
 
 	redis_play(script);
-	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that was away");
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that was away subscribes");
 	wait_through(&peer, &message);
 	is_played("full batches");
 	if (error)
 		has_failed(&peer, error, reason, "full batches");
 	else
-		ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE, "it goes on");
+		ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE,
+		   "after full batches the client goes on");
 	strcat(strcpy(wanted, lines), more);
-	has_got(&peer, wanted, "what was kept, and nothing after a gap");
+	has_got(&peer, wanted, "the client gets what was kept, and nothing after a gap");
 	disconnect(&peer);
 	free(first);
 	free(second);
@@ -136,7 +139,7 @@ static void check_behind(const char *has, int error, const char *reason)
 	free(wanted);
 }
 
-/* a client that takes nothing, whose patience is cut short here */
+/* a client that takes nothing, with a shorter time than 30 seconds here */
 static void check_patience(void)
 {
 	char text[4001];
@@ -156,8 +159,8 @@ static void check_patience(void)
 	   "a client has 30 seconds");
 	peer.ws->patience = 50;
 	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_ERROR,
-	   "one that takes nothing for so long is cut off");
-	has_failed(&peer, ETIMEDOUT, "the client takes nothing", "its connection");
+	   "a client that takes nothing for that time is cut off");
+	has_failed(&peer, ETIMEDOUT, "the client takes nothing", "a client that takes nothing");
 	is_played("a client that takes nothing");
 	disconnect(&peer);
 	free(reply);
@@ -178,15 +181,15 @@ static void check_twice(void)
 		errno = 0;
 		ok(websocket_subscribe(peer.ws, names[i], NULL) == -1 && errno == EINVAL &&
 			   !websocket_is_closed(peer.ws),
-		   "no name %zu", i);
+		   "invalid name %zu is refused, and the connection stays open", i);
 	}
-	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a name");
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a valid name is accepted");
 	errno = 0;
 	ok(websocket_subscribe(peer.ws, "other", NULL) == -1 && errno == EALREADY,
-	   "a second time is refused");
-	ok(wait_through(&peer, &message) == WEBSOCKET_NONE, "the first is as before");
-	is_played("twice");
-	has_got(&peer, HELLO_LINE, "with its message");
+	   "a second subscription is refused");
+	ok(wait_through(&peer, &message) == WEBSOCKET_NONE, "the first subscription goes on");
+	is_played("two subscriptions");
+	has_got(&peer, HELLO_LINE, "the message of the first subscription arrives");
 	disconnect(&peer);
 }
 
@@ -197,7 +200,8 @@ static bool readable(int fd, int timeout_ms)
 	return poll(&set, 1, timeout_ms) == 1;
 }
 
-/* the descriptor to poll tells of Redis as well, whether it was there before or not */
+/* websocket_fd is readable for Redis as well, whether it was made before the subscription or after
+ */
 static void check_fd(bool is_before)
 {
 	static const struct step script[] = {PING,
@@ -209,33 +213,34 @@ static void check_fd(bool is_before)
 
 	redis_play(script);
 	int fd = is_before ? websocket_fd(peer.ws) : -1;
-	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "subscribe");
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that polls subscribes");
 	fd = is_before ? fd : websocket_fd(peer.ws);
-	ok(readable(fd, 10000), "readable when Redis has a message");
-	ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE, "which is for the client");
-	is_played("a descriptor");
-	has_got(&peer, HELLO_LINE, "and is sent to it");
-	ok(!readable(fd, 0), "then there is nothing");
+	ok(readable(fd, 10000), "websocket_fd is readable when Redis has a message");
+	ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE,
+	   "websocket_read gives that message to the client alone");
+	is_played("a client that polls");
+	has_got(&peer, HELLO_LINE, "the client has got the message");
+	ok(!readable(fd, 0), "then websocket_fd is not readable");
 	disconnect(&peer);
 }
 
-/* the descriptor to poll cannot be told of Redis */
+/* Redis cannot be added to the descriptor of websocket_fd. */
 static void check_no_fd(void)
 {
 	static const struct step script[] = {PING, {FIRST("0-1"), SILENCE, AT_ONCE}, {0}};
 	struct peer peer = connect_peer();
 
 	redis_play(script);
-	dup2(peer.far, websocket_fd(peer.ws)); /* which is none of epoll's then */
+	dup2(peer.far, websocket_fd(peer.ws)); /* which is then not an epoll descriptor */
 	errno = 0;
 	ok(websocket_subscribe(peer.ws, "room", "0-1") == -1 && errno == EINVAL,
-	   "a descriptor that takes no other");
+	   "subscribe fails if epoll_ctl does");
 	has_failed(&peer, EINVAL, "epoll_ctl for Redis: Invalid argument", "subscribe");
-	is_played("a descriptor that takes no other");
+	is_played("epoll_ctl fails");
 	disconnect(&peer);
 }
 
-/* what the client itself sends comes to the program, and that it leaves is no error */
+/* What the client sends reaches the program, and the client may leave without an error. */
 static void check_client(void)
 {
 	static const struct step script[] = {PING,
@@ -246,23 +251,23 @@ static void check_client(void)
 	struct websocket_message message = {"", 0};
 
 	redis_play(script);
-	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that speaks");
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that sends subscribes");
 	ok(write(peer.far, "hi\n", 3) == 3 &&
 		   websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE,
-	   "is heard");
-	is(message.text, message.length, "hi", 2, "its message");
-	ok(wait_through(&peer, &message) == WEBSOCKET_NONE, "and it hears");
-	is_played("a client that speaks");
-	has_got(&peer, HELLO_LINE, "the message of another");
+	   "the message of a client that sends is returned");
+	is(message.text, message.length, "hi", 2, "that message has its text");
+	ok(wait_through(&peer, &message) == WEBSOCKET_NONE, "a wait returns nothing more");
+	is_played("a client that sends");
+	has_got(&peer, HELLO_LINE, "a client that sends gets the message of another");
 	close(peer.far);
 	peer.far = -1;
 	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_CLOSED &&
 		   websocket_reason(peer.ws) == NULL,
-	   "then it leaves");
+	   "when the client leaves, that is not an error");
 	disconnect(&peer);
 }
 
-/* a client that has left gets nothing more, and no more is asked for */
+/* A client that has left gets nothing more, and Redis is not asked again. */
 static void check_left(void)
 {
 	static const struct step script[] = {PING, {FIRST("0-1"), STREAM(1, HELLO), AT_ONCE}, {0}};
@@ -270,12 +275,13 @@ static void check_left(void)
 	struct websocket_message message;
 
 	redis_play(script);
-	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that leaves");
-	ok(redis_played() == NULL, "while a message comes");
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that will leave subscribes");
+	ok(redis_played() == NULL, "a message comes while it leaves");
 	shutdown(peer.far, SHUT_WR);
-	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_CLOSED, "has left");
+	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_CLOSED,
+	   "the client has left");
 	is_played("a client that has left");
-	has_got(&peer, "", "it gets nothing");
+	has_got(&peer, "", "a client that has left gets nothing");
 	disconnect(&peer);
 }
 
@@ -291,7 +297,7 @@ int main(void)
 	check_behind(LIST(1, HELLO), 0, NULL);
 	check_behind(EMPTY, ENOBUFS, "the client is behind by more than is kept");
 	check_behind("-NOPERM no\r\n", EIO, "Redis: NOPERM no");
-	check_behind(BULK(1, "x"), EIO, "Redis: an answer that is none");
+	check_behind(BULK(1, "x"), EIO, "Redis: unexpected reply");
 	check_patience();
 	check_twice();
 	check_fd(true);

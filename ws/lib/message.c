@@ -1,0 +1,39 @@
+#include "message.h"
+
+#include <string.h>
+
+bool message_is_id(const char *text)
+{
+	size_t time = strspn(text, "0123456789");
+	size_t sequence = text[time] == '-' ? strspn(text + time + 1, "0123456789") : 0;
+
+	return time > 0 && time <= 19 && sequence > 0 && sequence <= 19 &&
+	       text[time + 1 + sequence] == '\0';
+}
+
+/* Writes a byte to out as it stands in a JSON string (RFC 8259 7). Returns the end of what it
+ * wrote. */
+static char *escape(char *out, unsigned char byte)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	if (byte < 0x20) {
+		out = stpcpy(out, "\\u00");
+		*out++ = hex[byte >> 4];
+		*out++ = hex[byte & 15];
+		return out;
+	}
+	if (byte == '"' || byte == '\\')
+		*out++ = '\\';
+	*out++ = (char)byte;
+	return out;
+}
+
+size_t message_json(const char *id, const char *text, size_t length, char line[MESSAGE_LINE_SIZE])
+{
+	char *out = stpcpy(stpcpy(stpcpy(line, "{\"id\":\""), id), "\",\"text\":\"");
+
+	for (size_t i = 0; i < length; i++)
+		out = escape(out, (unsigned char)text[i]);
+	return (size_t)(stpcpy(out, "\"}") - line);
+}

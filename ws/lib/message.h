@@ -1,0 +1,31 @@
+/*
+ * The messages of a channel: their ids, and the line of JSON that stands for
+ * one. Nothing here talks to Redis.
+ *
+ * All lengths are in bytes.
+ */
+#ifndef MESSAGE_H
+#define MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+	MESSAGE_MAX = 16384,                     /* the longest text */
+	MESSAGE_ID_SIZE = 48,                    /* room for an id and its NUL */
+	MESSAGE_LINE_SIZE = 6 * MESSAGE_MAX + 80 /* room for a message as JSON and its NUL */
+};
+
+/* is called for each message that is read; id and text are valid during the call */
+typedef void message_function(void *context, const char *id, const char *text, size_t length);
+
+/* true if text is an id as Redis writes it: two numbers of at most 19 digits with a "-" between */
+bool message_is_id(const char *text);
+
+/*
+ * Writes a message of at most MESSAGE_MAX bytes as {"id":"...","text":"..."} to line, without a
+ * newline but with a final NUL. Returns the length without the NUL.
+ */
+size_t message_json(const char *id, const char *text, size_t length, char line[MESSAGE_LINE_SIZE]);
+
+#endif

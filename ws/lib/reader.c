@@ -1,0 +1,120 @@
+#include "reader.h"
+#include "channel.h"
+#include "stream.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct reader {
+	struct redis *redis;
+	char name[CHANNEL_NAME_MAX + 1];
+	char last[MESSAGE_ID_SIZE]; /* the id of the last message that was given */
+	bool was_given;             /* last was read here, and not named by the caller */
+	char why[192];
+};
+
+static void explain(struct reader *reader)
+{
+	snprintf(reader->why, sizeof reader->why, "Redis: %s", redis_why(reader->redis));
+}
+
+/* connects, and finds where to begin */
+static int begin(struct reader *reader, const char *after, const char **why)
+{
+	static char text[sizeof reader->why];
+
+	if (redis_keep(&reader->redis, why) < 0)
+		return -1;
+	if (channel_find_start(reader->redis, reader->name, after, reader->last) == 0)
+		return 0;
+	snprintf(text, sizeof text, "Redis: %s", redis_why(reader->redis));
+	*why = text;
+	return -1;
+}
+
+struct reader *reader_open(const char *name, const char *after, const char **why)
+{
+	*why = "not a valid name of a channel";
+	if (!channel_is_name(name)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	struct reader *reader = calloc(1, sizeof *reader);
+	*why = "calloc for a reader";
+	if (reader == NULL)
+		return NULL;
+	snprintf(reader->name, sizeof reader->name, "%s", name);
+	if (begin(reader, after, why) == 0)
+		return reader;
+	reader_close(reader);
+	errno = EIO;
+	return NULL;
+}
+
+int reader_fd(const struct reader *reader)
+{
+	return redis_fd(reader->redis);
+}
+
+int reader_ask(struct reader *reader)
+{
+	if (stream_ask(reader->redis, reader->name, reader->last) == 0)
+		return 0;
+	explain(reader);
+	return -1;
+}
+
+/*
+ * A reader that is slower than the publishers gets full batches, and the end of what is kept may
+ * have overtaken it. It did not if the last message that was read is kept even now. What was kept
+ * when the caller named a message is not known, and such a reader gets all that there is.
+ */
+static int check_complete(struct reader *reader, size_t count, bool *is_complete)
+{
+	*is_complete = true;
+	if (count < STREAM_BATCH || !reader->was_given)
+		return 0;
+	return stream_has(reader->redis, reader->name, reader->last, is_complete);
+}
+
+/* gives the messages of a reply, unless some before them were lost */
+static enum reader_result give(struct reader *reader, const struct redis_reply *reply,
+			       message_function *function, void *context)
+{
+	const struct redis_reply *entries;
+	bool is_complete;
+
+	if (stream_entries(reader->redis, reply, &entries) < 0 ||
+	    check_complete(reader, redis_count(entries), &is_complete) < 0)
+		return READER_FAILED;
+	if (!is_complete)
+		return READER_BEHIND;
+	stream_take(entries, function, context, reader->last);
+	reader->was_given |= redis_count(entries) > 0;
+	return READER_TOOK;
+}
+
+enum reader_result reader_take(struct reader *reader, message_function *function, void *context)
+{
+	const struct redis_reply *reply;
+	enum reader_result result = READER_FAILED;
+
+	if (redis_receive(reader->redis, &reply) == 0)
+		result = reply ? give(reader, reply, function, context) : READER_WAITS;
+	if (result == READER_FAILED)
+		explain(reader);
+	return result;
+}
+
+const char *reader_why(const struct reader *reader)
+{
+	return reader->why;
+}
+
+void reader_close(struct reader *reader)
+{
+	if (reader)
+		redis_free(reader->redis);
+	free(reader);
+}
