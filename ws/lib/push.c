@@ -38,7 +38,8 @@ static void send_message(void *context, const char *id, const char *text, size_t
 	struct websocket *ws = context;
 	char *line = ((struct subscription *)ws->feed)->line;
 
-	websocket_send(ws, line, message_json(id, text, length, line));
+	if (websocket_send(ws, line, message_json(id, text, length, line)) < 0)
+		return; /* the connection is over, and websocket_wait tells why */
 }
 
 static void deliver(struct websocket *ws)
@@ -96,7 +97,7 @@ int websocket_subscribe(struct websocket *ws, const char *channel, const char *a
 		errno = error;
 		return -1;
 	}
-	ws->patience = SEND_TIMEOUT_MS;
+	ws->send_timeout_ms = SEND_TIMEOUT_MS;
 	return 0;
 }
 
