@@ -113,12 +113,16 @@ def check_chat(program, table):
 
 
 def check_start():
-    """?after= of the handshake: what came since; without it the last 20."""
-    for query, before in (("", True), ("after=", True), ("before=0-1", True), ("after=0-1", True), ("after=nonsense", False)):
+    """?after= of the handshake: what came since; without it the last 20; garbage is refused."""
+    for query, before in (("", True), ("before=0-1", True), ("after=0-1", True), ("x=1&after=0%2D1", True), ("after=-0", False)):
         output, status, said, in_redis = run_chat("chat", {"QUERY_STRING": query})
         wanted = in_redis if before else in_redis[len(BEFORE):]
         got = [tuple(json.loads(line).values()) for line in output.splitlines()]
         tap.equal((got, status, said, len(in_redis)), (wanted, 0, b"", len(BEFORE + SENT)), f"chat?{query}: {'what was there and ' if before else ''}what comes")
+    for query in ("after=", "after=nonsense"):
+        output, status, said, in_redis = run_chat("chat", {"QUERY_STRING": query})
+        tap.equal((output, status, len(in_redis)), (b"", 0, len(BEFORE)), f"chat?{query}: nothing is served")
+        tap.ok(re.fullmatch(rb"chat: 192\.0\.2\.1: refused with status 400[^\n]*\n", said), f"chat?{query}: one line says so")
 
 
 def ask(workers, method, query=b"", body=b""):

@@ -37,8 +37,12 @@ static const struct {
 	{"1700000000000-0", true, true},
 	{"1700000000000-12", true, true},
 	{"9999999999999999999-9999999999999999999", true, true},
-	{"10000000000000000000-0", true, false},
-	{"0-10000000000000000000", true, false},
+	{"18446744073709551615-18446744073709551615", true, true},
+	{"18446744073709551616-0", true, false},
+	{"0-18446744073709551616", true, false},
+	{"99999999999999999999-0", true, false},
+	{"0000000000000000000000000000000000000000000-0", true, true},
+	{"00000000000000000000000000000000000000000000000-0", true, false},
 	{"0", true, false},
 	{"0-", true, false},
 	{"-0", true, false},
@@ -142,7 +146,7 @@ static void check_longest(void)
 
 	for (size_t i = 0; i < MESSAGE_MAX; i++)
 		memcpy(json + 6 * i, "\\u0000", 7);
-	check_line("9999999999999999999-9999999999999999999", text, MESSAGE_MAX, json,
+	check_line("18446744073709551615-18446744073709551615", text, MESSAGE_MAX, json,
 		   "16384 bytes that are escaped, and the longest id");
 	free(text);
 	free(json);

@@ -33,7 +33,7 @@ int channel_publish(struct redis *redis, const char *name, const char *text, siz
 /*
  * Finds where a reader begins, and writes the id after which its messages come:
  *   after  an id: what was published after that message;
- *          "-20": the last 20, and so on, to 100; NULL or anything else: only what is still to come
+ *          "-20": the last 20, and so on, to 100; NULL: only what is still to come
  * Returns 0, or -1 with errno EIO.
  */
 int channel_find_start(struct redis *redis, const char *name, const char *after,

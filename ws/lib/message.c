@@ -2,13 +2,26 @@
 
 #include <string.h>
 
+/* true if the digits are a number of at most 64 bits, as the parts of an id are */
+static bool is_number(const char *digits, size_t length)
+{
+	static const char most[] = "18446744073709551615";
+
+	while (length > sizeof most - 1 && *digits == '0') {
+		digits++;
+		length--;
+	}
+	return length > 0 && (length < sizeof most - 1 ||
+			      (length == sizeof most - 1 && memcmp(digits, most, length) <= 0));
+}
+
 bool message_is_id(const char *text)
 {
 	size_t time = strspn(text, "0123456789");
 	size_t sequence = text[time] == '-' ? strspn(text + time + 1, "0123456789") : 0;
 
-	return time > 0 && time <= 19 && sequence > 0 && sequence <= 19 &&
-	       text[time + 1 + sequence] == '\0';
+	return is_number(text, time) && is_number(text + time + 1, sequence) &&
+	       time + 1 + sequence < MESSAGE_ID_SIZE && text[time + 1 + sequence] == '\0';
 }
 
 /* Writes a byte to out as it stands in a JSON string (RFC 8259 7). Returns the end of what it

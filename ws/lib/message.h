@@ -19,7 +19,8 @@ enum {
 /* is called for each message that is read; id and text are valid during the call */
 typedef void message_function(void *context, const char *id, const char *text, size_t length);
 
-/* true if text is an id as Redis writes it: two numbers of at most 19 digits with a "-" between */
+/* true if text is an id of a message: two numbers of at most 64 bits with a "-" between, shorter
+ * than MESSAGE_ID_SIZE */
 bool message_is_id(const char *text);
 
 /*

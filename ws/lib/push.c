@@ -84,8 +84,12 @@ static int begin(struct websocket *ws, struct subscription *subscription, const 
 
 int websocket_subscribe(struct websocket *ws, const char *channel, const char *after)
 {
-	if (!channel_is_name(channel) || ws->feed) {
-		errno = ws->feed ? EALREADY : EINVAL;
+	if (ws->feed) {
+		errno = EALREADY;
+		return -1;
+	}
+	if (!channel_is_name(channel) || (after && !channel_is_start(after))) {
+		errno = EINVAL;
 		return -1;
 	}
 	struct subscription *subscription = calloc(1, sizeof *subscription);

@@ -25,9 +25,9 @@ extern "C" {
  *   after  says where to begin:
  *          an id: after that message, with all that is still kept, for a client that comes back;
  *          "-20": with the last 20, and so on, to 100;
- *          NULL, "" or anything else: with what is still to come
+ *          NULL: with what is still to come
  * Returns 0, or -1 with errno set:
- *   EINVAL   channel is not a valid name
+ *   EINVAL   channel is not a valid name, or after is none of these
  *   EALREADY this client has subscribed before
  *   EIO      Redis cannot be reached; the connection is over, websocket_reason tells why
  *   ENOMEM   memory is short; the connection is over

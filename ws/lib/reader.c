@@ -35,8 +35,8 @@ static int begin(struct reader *reader, const char *after, const char **why)
 
 struct reader *reader_open(const char *name, const char *after, const char **why)
 {
-	*why = "not a valid name of a channel";
-	if (!channel_is_name(name)) {
+	*why = "not a valid name of a channel, or not a valid start";
+	if (!channel_is_name(name) || (after && !channel_is_start(after))) {
 		errno = EINVAL;
 		return NULL;
 	}

@@ -26,7 +26,8 @@ enum reader_result {
 
 /*
  * Makes a reader of the channel, which begins where after says (channel_find_start). Returns NULL
- * with errno set and *why a sentence in static memory: EINVAL (not a valid name), EIO or ENOMEM.
+ * with errno set and *why a sentence in static memory: EINVAL (not a valid name or start),
+ * EIO or ENOMEM.
  */
 struct reader *reader_open(const char *name, const char *after, const char **why);
 
