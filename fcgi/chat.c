@@ -15,12 +15,12 @@
 #define FORM "application/x-www-form-urlencoded"
 enum { BODY_SIZE = 3 * MESSAGE_MAX + 1024 }; /* each byte may be escaped */
 
-static time_t seconds(void)
+static long long milliseconds(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
 static void tell_once(bool *told, const char *what, const char *why)
@@ -30,20 +30,26 @@ static void tell_once(bool *told, const char *what, const char *why)
 	*told = true;
 }
 
-/* True if there is a connection. A Redis that does not answer is left alone until the next second:
- * otherwise every request for it would keep a worker from other requests for as long. */
+/* Leaves a Redis that is lost alone for a second: otherwise every request for it would keep a
+ * worker from other requests for as long. */
+static void rest(struct chat *chat)
+{
+	chat->retry_ms = milliseconds() + 1000;
+}
+
+/* true if there is a connection */
 static bool has_redis(struct chat *chat)
 {
 	const char *reason;
 
-	if (chat->lost == seconds())
+	if (milliseconds() < chat->retry_ms)
 		return false;
 	if (redis_keep(&chat->redis, &reason) == 0) {
 		chat->told = false;
 		return true;
 	}
 	tell_once(&chat->told, "", reason);
-	chat->lost = seconds();
+	rest(chat);
 	return false;
 }
 
@@ -53,7 +59,7 @@ static void fail(struct chat *chat, struct response *response)
 	bool lost = redis_is_lost(chat->redis);
 
 	if (lost)
-		chat->lost = seconds();
+		rest(chat);
 	tell_once(lost ? &chat->told : &chat->refused, "Redis: ", redis_why(chat->redis));
 	http_status(response, 503);
 }

@@ -3,12 +3,11 @@
 #define CHAT_H
 
 #include <stdbool.h>
-#include <time.h>
 
 /* what a worker keeps from one request to the next */
 struct chat {
 	struct redis *redis; /* NULL while there is no connection */
-	time_t lost;         /* when it was last lost or could not be made */
+	long long retry_ms;  /* when to try again to connect, by the monotonic clock */
 	bool told;           /* the log has said that Redis cannot be reached */
 	bool refused;        /* the log has said that Redis refuses to publish or to read */
 };

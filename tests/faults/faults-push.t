@@ -35,7 +35,7 @@ CHAT = [
 ]
 CHAT_AND_LIBRARIES = [
     ("socket", errno.EMFILE, "fails"), ("connect", errno.ECONNREFUSED, "fails"), ("connect", errno.EAGAIN, "fails"),
-    ("setsockopt", errno.EINVAL, "fails"), ("fcntl", errno.EBADF, "fails or goes on"),
+    ("getsockopt", errno.ENOBUFS, "fails"), ("fcntl", errno.EBADF, "fails or goes on"),
     ("read", errno.EINTR, "goes on"), ("read", PARTIAL, "goes on"), ("read", errno.EAGAIN, "fails or goes on"),
     ("read", errno.ECONNRESET, "fails or leaves"), ("read", errno.EIO, "fails"),
     ("write", errno.EINTR, "goes on"), ("write", PARTIAL, "goes on"), ("write", errno.EAGAIN, "fails or goes on"),
@@ -45,12 +45,12 @@ CHAT_AND_LIBRARIES = [
 # over HTTP it "fails" at its start, "refuses" by 503 and a line in the log until it can be done again, or "loses one" that
 # gets no answer or could not be read, as when the web server is gone
 DUPLEX = [
-    ("socket", errno.EMFILE, "refuses"), ("connect", errno.ECONNREFUSED, "refuses"), ("setsockopt", errno.EINVAL, "refuses"),
+    ("socket", errno.EMFILE, "refuses"), ("connect", errno.ECONNREFUSED, "refuses"),
     ("fcntl", errno.EBADF, "fails or refuses"), ("poll", errno.EINTR, "goes on or loses one"),
-    ("poll", errno.ENOMEM, "goes on or loses one"),
+    ("poll", errno.ENOMEM, "refuses or goes on or loses one"),
     ("read", errno.EINTR, "goes on or loses one"), ("read", PARTIAL, "goes on"), ("read", errno.EAGAIN, "fails or refuses or loses one or goes on"),
     ("read", errno.ECONNRESET, "fails or refuses or loses one or goes on"),
-    ("write", errno.EINTR, "goes on or loses one"), ("write", PARTIAL, "goes on"), ("write", errno.EAGAIN, "refuses or loses one"),
+    ("write", errno.EINTR, "goes on or loses one"), ("write", PARTIAL, "goes on"), ("write", errno.EAGAIN, "goes on or loses one"),
     ("write", errno.EPIPE, "refuses or loses one"),
 ]
 

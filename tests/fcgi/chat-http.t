@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -192,6 +193,26 @@ def check_parts():
     tap.equal(workers.stop(), [(0, b"")], "which had nothing to say")
 
 
+def check_stopped():
+    """A Redis that says nothing costs a request a second at most, and those after it nothing for a second."""
+    workers = fcgi.Workers(DUPLEX_REDIS=redis.address)
+
+    def ask(method, query=b"", body=b""):
+        return fcgi.status(fcgi.exchange(workers, fcgi.form(method, b"/chat", query, body)))
+
+    tap.equal(ask(b"POST", body=b"message=hi"), 202, "before Redis is stopped: 202")
+    redis.process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    tap.equal([ask(b"POST", body=b"message=hi") for _ in range(10)] + [ask(b"GET", b"after=-1") for _ in range(10)], [503] * 20,
+              "20 requests to a worker whose Redis is stopped: 503")
+    took = time.monotonic() - began
+    tap.ok(took < 8, f"all 20 are answered in {took:.1f} s, and not in a second each")
+    redis.process.send_signal(signal.SIGCONT)
+    tap.ok(stack.wait_until(lambda: ask(b"GET", b"after=-1") == 200, 10), "when Redis goes on: 200")
+    (status, said), = workers.stop()
+    tap.equal((status, re.sub(rb"at \S+:", b"at it:", said)), (0, b"duplex: Redis: no reply within a second\n"), "the log has one line")
+
+
 def check_refuses():
     """A Redis that is there and refuses: 503, of which the log tells once, with what Redis says, until it publishes again."""
     workers = fcgi.Workers(DUPLEX_REDIS=redis.address)
@@ -224,6 +245,7 @@ with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
     check_refused()
     check_cgi()
     check_parts()
+    check_stopped()
     check_refuses()
     check_gone()
     stack.finish(site, "duplex: Redis")

@@ -117,7 +117,7 @@ static void check_all_refusals(void)
 
 	snprintf(reason, sizeof reason, "Redis at %s: Server closed the connection", redis.path);
 	check_refused(closed, reason);
-	snprintf(reason, sizeof reason, "Redis at %s: Resource temporarily unavailable",
+	snprintf(reason, sizeof reason, "Redis at %s: no reply within a second",
 		 redis.path);
 	check_refused(silent, reason);
 	snprintf(reason, sizeof reason, "Redis at %s: NOAUTH first", redis.path);

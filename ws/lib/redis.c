@@ -6,16 +6,65 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
 
-enum { WORDS = 16 }; /* the most that a command of ours has */
+enum {
+	WORDS = 16,         /* the most that a command of ours has */
+	OPERATION_MS = 1000 /* how long an operation may take */
+};
 
 struct redis {
 	redisContext *context;
 	redisReply *asked;    /* the last reply of redis_ask, or NULL */
 	redisReply *received; /* the last reply of redis_receive, or NULL */
+	long long deadline;   /* of the operation, in ms of the monotonic clock */
+	bool is_overdue;      /* a reply did not come in time: the next one could be that one */
 };
 
-static const struct timeval time_limit = {.tv_sec = 1};
+static int fail(void)
+{
+	errno = EIO;
+	return -1;
+}
+
+static int set_reason(struct redis *redis, const char *reason)
+{
+	snprintf(redis->context->errstr, sizeof redis->context->errstr, "%s", reason);
+	return fail();
+}
+
+static long long milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static void begin_operation(struct redis *redis)
+{
+	redis->deadline = milliseconds() + OPERATION_MS;
+}
+
+/* waits until the connection is readable or writable, but not beyond the operation's second */
+static int wait_for(struct redis *redis, short events, const char *overdue)
+{
+	struct pollfd set = {.fd = redis->context->fd, .events = events};
+
+	for (;;) {
+		long long left = redis->deadline - milliseconds();
+		int ready = left > 0 ? poll(&set, 1, (int)left) : 0;
+		if (ready > 0)
+			return 0;
+		if (ready < 0 && errno != EINTR)
+			overdue = strerror(errno);
+		else if (ready < 0)
+			continue;
+		redis->is_overdue = true;
+		return set_reason(redis, overdue);
+	}
+}
 
 /* splits "password@address", the password of any bytes; returns the address */
 static const char *split_password(const char *address, char *password, size_t size)
@@ -29,7 +78,7 @@ static const char *split_password(const char *address, char *password, size_t si
 	return at + 1;
 }
 
-/* NULL if the address is not valid, or memory is short */
+/* begins to connect; NULL if the address is not valid, or memory is short */
 static redisContext *connect_to(const char *address)
 {
 	const char *colon = strrchr(address, ':');
@@ -37,60 +86,69 @@ static redisContext *connect_to(const char *address)
 	char *end;
 
 	if (address[0] == '/')
-		return redisConnectUnixWithTimeout(address, time_limit);
+		return redisConnectUnixNonBlock(address);
 	if (colon == NULL || (size_t)(colon - address) >= sizeof host)
 		return NULL;
 	snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
 	long port = strtol(colon + 1, &end, 10);
-	return *end == '\0' && port > 0 && port < 65536
-		       ? redisConnectWithTimeout(host, (int)port, time_limit)
-		       : NULL;
+	return *end == '\0' && port > 0 && port < 65536 ? redisConnectNonBlock(host, (int)port)
+							: NULL;
 }
 
-/* Logs in. Returns NULL, or why Redis does not let us in. */
-static const char *log_in(redisContext *context, const char *password)
+/* waits until the connection is made or refused */
+static int finish_connecting(struct redis *redis)
 {
-	static char text[128];
-	redisReply *reply = password[0] ? redisCommand(context, "AUTH %s", password)
-					: redisCommand(context, "PING");
+	int error = 0;
+	socklen_t size = sizeof error;
 
-	if (reply == NULL)
-		return context->errstr;
-	snprintf(text, sizeof text, "%s", reply->type == REDIS_REPLY_ERROR ? reply->str : "");
-	freeReplyObject(reply);
-	return text[0] ? text : NULL;
+	if (redis->context->err)
+		return fail();
+	if (wait_for(redis, POLLOUT, "no connection within a second") < 0)
+		return -1;
+	if (getsockopt(redis->context->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+		error = errno;
+	return error ? set_reason(redis, strerror(error)) : 0;
 }
 
-/* Prepares a new connection. Returns NULL, or why it cannot be used. */
-static const char *prepare(redisContext *context, const char *address, const char *password)
+static int log_in(struct redis *redis, const char *password)
 {
-	if (context == NULL)
-		return "not a valid address";
-	if (context->err)
-		return context->errstr;
-	if (address[0] != '/')
-		redisEnableKeepAlive(context); /* notices a host that vanished without a word */
-	if (redisSetTimeout(context, time_limit) != REDIS_OK)
-		return context->errstr;
-	return log_in(context, password);
+	const struct redis_word words[] = {{"AUTH", 4}, {password, strlen(password)}};
+	const struct redis_word ping = {"PING", 4};
+	const struct redis_reply *reply;
+
+	return password[0] ? redis_ask(redis, words, 2, &reply)
+			   : redis_ask(redis, &ping, 1, &reply);
 }
 
-static redisContext *connect_or_explain(const char **reason)
+static int connect_and_log_in(struct redis *redis, const char *address, const char *password)
+{
+	redis->context = connect_to(address);
+	if (redis->context == NULL || finish_connecting(redis) < 0)
+		return fail();
+	if (address[0] != '/') /* notices a host that vanished without a word */
+		redisEnableKeepAlive(redis->context);
+	return log_in(redis, password);
+}
+
+static struct redis *open_or_explain(const char **reason)
 {
 	static char text[384];
 	char password[128];
 	const char *variable = getenv(REDIS_VARIABLE);
 	const char *address = split_password(variable && variable[0] ? variable : REDIS_DEFAULT,
 					     password, sizeof password);
-	redisContext *context = connect_to(address);
-	const char *why = prepare(context, address, password);
+	struct redis *redis = calloc(1, sizeof *redis);
 
-	if (why == NULL)
-		return context;
-	snprintf(text, sizeof text, "Redis at %s: %s", address, why);
+	*reason = "calloc for a connection to Redis";
+	if (redis == NULL)
+		return NULL;
+	begin_operation(redis);
+	if (connect_and_log_in(redis, address, password) == 0)
+		return redis;
+	snprintf(text, sizeof text, "Redis at %s: %s", address,
+		 redis->context ? redis_why(redis) : "not a valid address");
 	*reason = text;
-	if (context)
-		redisFree(context);
+	redis_free(redis);
 	return NULL;
 }
 
@@ -101,20 +159,10 @@ int redis_keep(struct redis **redis, const char **reason)
 		*redis = NULL;
 	}
 	if (*redis)
-		return 0;
-	redisContext *context = connect_or_explain(reason);
-	struct redis *made = context ? calloc(1, sizeof *made) : NULL;
-	if (made) {
-		made->context = context;
-		*redis = made;
-		return 0;
-	}
-	if (context) {
-		redisFree(context);
-		*reason = "Redis: calloc for a connection";
-	}
-	errno = EIO;
-	return -1;
+		begin_operation(*redis);
+	else
+		*redis = open_or_explain(reason);
+	return *redis ? 0 : fail();
 }
 
 void redis_free(struct redis *redis)
@@ -123,7 +171,8 @@ void redis_free(struct redis *redis)
 		return;
 	freeReplyObject(redis->asked);
 	freeReplyObject(redis->received);
-	redisFree(redis->context);
+	if (redis->context)
+		redisFree(redis->context);
 	free(redis);
 }
 
@@ -132,7 +181,7 @@ bool redis_is_lost(const struct redis *redis)
 {
 	struct pollfd set = {.fd = redis->context->fd, .events = POLLIN};
 
-	return redis->context->err || poll(&set, 1, 0) != 0;
+	return redis->context->err || redis->is_overdue || poll(&set, 1, 0) != 0;
 }
 
 const char *redis_why(const struct redis *redis)
@@ -143,18 +192,6 @@ const char *redis_why(const struct redis *redis)
 int redis_fd(const struct redis *redis)
 {
 	return redis->context->fd;
-}
-
-static int fail(void)
-{
-	errno = EIO;
-	return -1;
-}
-
-static int set_reason(struct redis *redis, const char *reason)
-{
-	snprintf(redis->context->errstr, sizeof redis->context->errstr, "%s", reason);
-	return fail();
 }
 
 int redis_refuse(struct redis *redis)
@@ -185,33 +222,58 @@ static int append(struct redis *redis, const struct redis_word *words, size_t co
 		       : fail();
 }
 
+/* writes the command that was appended */
+static int flush(struct redis *redis)
+{
+	int done = 0;
+
+	for (;;) {
+		if (redisBufferWrite(redis->context, &done) != REDIS_OK)
+			return fail();
+		if (done)
+			return 0;
+		if (wait_for(redis, POLLOUT, "takes no command within a second") < 0)
+			return -1;
+	}
+}
+
+/* reads until the reply is whole */
+static int read_reply(struct redis *redis, void **reply)
+{
+	for (;;) {
+		if (redisGetReplyFromReader(redis->context, reply) != REDIS_OK)
+			return fail();
+		if (*reply)
+			return 0;
+		if (wait_for(redis, POLLIN, "no reply within a second") < 0)
+			return -1;
+		if (redisBufferRead(redis->context) != REDIS_OK)
+			return fail();
+	}
+}
+
 int redis_ask(struct redis *redis, const struct redis_word *words, size_t count,
 	      const struct redis_reply **reply)
 {
 	void *received = NULL;
 
-	if (append(redis, words, count) < 0 || redisGetReply(redis->context, &received) != REDIS_OK)
-		return fail();
+	if (append(redis, words, count) < 0 || flush(redis) < 0 || read_reply(redis, &received) < 0)
+		return -1;
 	*reply = received;
 	return keep_reply(redis, &redis->asked, received);
 }
 
 int redis_send(struct redis *redis, const struct redis_word *words, size_t count)
 {
-	int done = 0;
-
-	if (append(redis, words, count) < 0)
-		return -1;
-	while (!done)
-		if (redisBufferWrite(redis->context, &done) != REDIS_OK)
-			return fail();
-	return 0;
+	begin_operation(redis);
+	return append(redis, words, count) < 0 ? -1 : flush(redis);
 }
 
 int redis_receive(struct redis *redis, const struct redis_reply **reply)
 {
 	void *received = NULL;
 
+	begin_operation(redis);
 	if (redisBufferRead(redis->context) != REDIS_OK ||
 	    redisGetReplyFromReader(redis->context, &received) != REDIS_OK)
 		return fail();

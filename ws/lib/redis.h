@@ -2,8 +2,12 @@
  * A connection to Redis, its commands and their replies. Only redis.c knows
  * hiredis, which speaks the protocol.
  *
- * Where a function fails with EIO, redis_why tells the reason. A connection
- * that broke stays so: redis_keep makes a new one in its place.
+ * An operation has a second, all its steps together: it begins with redis_keep,
+ * redis_send or redis_receive, and what is asked by redis_ask until the next one
+ * of them belongs to it. So no caller waits longer, however slow Redis is.
+ *
+ * Where a function fails with EIO, redis_why tells the reason. A connection that
+ * broke, or whose reply is overdue, stays so: redis_keep makes a new one.
  */
 #ifndef REDIS_H
 #define REDIS_H
@@ -31,7 +35,7 @@ struct redis_word {
 /*
  * Makes sure that *redis is a live connection: connects if it is NULL, or if the old connection was
  * lost, which is then closed. Returns 0, or -1 with errno EIO, *redis NULL and *reason set to a
- * sentence in static memory. Each step takes at most a second. redis_free releases it.
+ * sentence in static memory. redis_free releases it.
  */
 int redis_keep(struct redis **redis, const char **reason);
 
@@ -46,7 +50,7 @@ const char *redis_why(const struct redis *redis);
 
 /*
  * Sends a command and waits for its reply, which is stored in *reply. Returns 0, or -1 with errno
- * EIO if there was no reply within a second or Redis refused the command.
+ * EIO if there was no reply in time or Redis refused the command.
  */
 int redis_ask(struct redis *redis, const struct redis_word *words, size_t count,
 	      const struct redis_reply **reply);
