@@ -1,6 +1,7 @@
 /* duplex: the HTTP side, as a FastCGI program or, started by hand, as a CGI program */
 #include "cgi.h"
 #include "fastcgi.h"
+#include "redis-settings.h"
 
 #include <err.h>
 #include <errno.h>
@@ -85,6 +86,16 @@ static void open_site(const struct options *options, struct site *site)
 		errx(EXIT_FAILURE, "--endpoints: %s: not a directory", options->endpoints);
 }
 
+/* An address that cannot be used is a mistake that somebody has to mend; that Redis is not there
+ * may pass. */
+static void check_redis(void)
+{
+	const char *reason;
+
+	if (redis_settings_check(&reason) < 0)
+		errx(errno == EINVAL ? 2 : EXIT_FAILURE, "%s", reason);
+}
+
 static bool is_listening(int fd)
 {
 	int listening = 0;
@@ -112,6 +123,7 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE,
 	       SIG_IGN); /* a write to a Redis or a reader that has gone fails, and no more */
+	check_redis();
 	open_site(&options, &site);
 	status = fastcgi ? fastcgi_serve(&site) : cgi_serve(&site);
 	files_close(&site.files);

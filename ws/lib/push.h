@@ -1,8 +1,16 @@
 /*
  * Messages from one endpoint to many clients. An endpoint that includes this
- * header is linked with hiredis and needs Redis. DUPLEX_REDIS says where Redis
- * is: a path or host:port, with "password@" before it if one is needed; the
- * default is /run/duplex-redis/redis.sock.
+ * header is linked with hiredis and needs Redis. DUPLEX_REDIS says where that is:
+ *
+ *   /path                                         a UNIX socket; the path may have any characters
+ *   host:port, [IPv6]:port                        over TCP
+ *   password@ before one of these                 to log in; the password may have any characters
+ *   redis://[[user]:password@]host[:port][/db]    the same as a URL, by default with port 6379
+ *   unix://[[user]:password@]/path[?db=db]        a UNIX socket as a URL
+ *
+ * In a URL user, password and path are percent-encoded. DUPLEX_REDIS_FILE may
+ * name a file whose first line is the address. The default is
+ * /run/duplex-redis/redis.sock.
  *
  * The name of a channel is 1 to 64 letters, digits, "-" and "_". The newest
  * 10,000 messages of a channel are kept. A message is valid UTF-8 of at most

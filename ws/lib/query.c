@@ -13,17 +13,22 @@ static int hex_digit(char c)
 	return -1;
 }
 
+bool query_is_escape(const char *s, const char *end, char *byte)
+{
+	if (end - s < 3 || *s != '%' || hex_digit(s[1]) < 0 || hex_digit(s[2]) < 0)
+		return false;
+	*byte = (char)(hex_digit(s[1]) * 16 + hex_digit(s[2]));
+	return true;
+}
+
 /* Decodes the byte at *at, which is before end, and moves *at behind it. */
 static char decode_byte(const char **at, const char *end)
 {
 	const char *s = *at;
+	char byte = *s == '+' ? ' ' : *s;
 
-	if (*s == '%' && end - s > 2 && hex_digit(s[1]) >= 0 && hex_digit(s[2]) >= 0) {
-		*at += 3;
-		return (char)(hex_digit(s[1]) * 16 + hex_digit(s[2]));
-	}
-	*at += 1;
-	return *s == '+' ? ' ' : *s;
+	*at += query_is_escape(s, end, &byte) ? 3 : 1;
+	return byte;
 }
 
 static bool is_name(const char *s, const char *end, const char *name)

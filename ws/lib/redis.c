@@ -1,4 +1,5 @@
 #include "redis.h"
+#include "redis-settings.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -66,33 +67,11 @@ static int wait_for(struct redis *redis, short events, const char *overdue)
 	}
 }
 
-/* splits "password@address", the password of any bytes; returns the address */
-static const char *split_password(const char *address, char *password, size_t size)
+/* begins to connect; NULL if memory is short */
+static redisContext *connect_to(const struct redis_address *address)
 {
-	const char *at = strrchr(address, '@');
-
-	password[0] = '\0';
-	if (at == NULL)
-		return address;
-	snprintf(password, size, "%.*s", (int)(at - address), address);
-	return at + 1;
-}
-
-/* begins to connect; NULL if the address is not valid, or memory is short */
-static redisContext *connect_to(const char *address)
-{
-	const char *colon = strrchr(address, ':');
-	char host[256];
-	char *end;
-
-	if (address[0] == '/')
-		return redisConnectUnixNonBlock(address);
-	if (colon == NULL || (size_t)(colon - address) >= sizeof host)
-		return NULL;
-	snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
-	long port = strtol(colon + 1, &end, 10);
-	return *end == '\0' && port > 0 && port < 65536 ? redisConnectNonBlock(host, (int)port)
-							: NULL;
+	return address->path ? redisConnectUnixNonBlock(address->path)
+			     : redisConnectNonBlock(address->host, address->port);
 }
 
 /* waits until the connection is made or refused */
@@ -110,46 +89,76 @@ static int finish_connecting(struct redis *redis)
 	return error ? set_reason(redis, strerror(error)) : 0;
 }
 
-static int log_in(struct redis *redis, const char *password)
+static struct redis_word word(const char *text)
 {
-	const struct redis_word words[] = {{"AUTH", 4}, {password, strlen(password)}};
-	const struct redis_word ping = {"PING", 4};
-	const struct redis_reply *reply;
-
-	return password[0] ? redis_ask(redis, words, 2, &reply)
-			   : redis_ask(redis, &ping, 1, &reply);
+	return (struct redis_word){text, strlen(text)};
 }
 
-static int connect_and_log_in(struct redis *redis, const char *address, const char *password)
+static int select_database(struct redis *redis, int database)
+{
+	char number[16];
+	int length = snprintf(number, sizeof number, "%d", database);
+	const struct redis_word words[] = {word("SELECT"), {number, (size_t)length}};
+	const struct redis_reply *reply;
+
+	return database > 0 ? redis_ask(redis, words, 2, &reply) : 0;
+}
+
+/* logs in, or asks for a sign of life, so that a connection that is refused is noticed */
+static int log_in(struct redis *redis, const struct redis_address *address)
+{
+	struct redis_word words[3] = {word("PING")};
+	const struct redis_reply *reply;
+	size_t count = 1;
+
+	if (address->user.bytes || address->password.bytes)
+		words[0] = word("AUTH");
+	if (address->user.bytes)
+		words[count++] = (struct redis_word){address->user.bytes, address->user.length};
+	if (address->password.bytes)
+		words[count++] = (struct redis_word){address->password.bytes,
+						     address->password.length};
+	if (redis_ask(redis, words, count, &reply) < 0)
+		return -1;
+	return select_database(redis, address->database);
+}
+
+/* 0, or -1 with the reason in errstr, or without a context if memory is short */
+static int connect_and_log_in(struct redis *redis, const struct redis_address *address)
 {
 	redis->context = connect_to(address);
 	if (redis->context == NULL || finish_connecting(redis) < 0)
 		return fail();
-	if (address[0] != '/') /* notices a host that vanished without a word */
+	if (address->host) /* notices a host that vanished without a word */
 		redisEnableKeepAlive(redis->context);
-	return log_in(redis, password);
+	return log_in(redis, address);
 }
 
-static struct redis *open_or_explain(const char **reason)
+static struct redis *open_at(const struct redis_address *address, const char **reason)
 {
-	static char text[384];
-	char password[128];
-	const char *variable = getenv(REDIS_VARIABLE);
-	const char *address = split_password(variable && variable[0] ? variable : REDIS_DEFAULT,
-					     password, sizeof password);
 	struct redis *redis = calloc(1, sizeof *redis);
 
 	*reason = "calloc for a connection to Redis";
 	if (redis == NULL)
 		return NULL;
 	begin_operation(redis);
-	if (connect_and_log_in(redis, address, password) == 0)
+	if (connect_and_log_in(redis, address) == 0)
 		return redis;
-	snprintf(text, sizeof text, "Redis at %s: %s", address,
-		 redis->context ? redis_why(redis) : "not a valid address");
-	*reason = text;
+	*reason = redis_settings_describe(address,
+					  redis->context ? redis_why(redis) : "memory is short");
 	redis_free(redis);
 	return NULL;
+}
+
+static struct redis *open_or_explain(const char **reason)
+{
+	struct redis_address address;
+	struct redis *redis = NULL;
+
+	if (redis_settings_read(&address, reason) == 0)
+		redis = open_at(&address, reason);
+	redis_address_free(&address);
+	return redis;
 }
 
 int redis_keep(struct redis **redis, const char **reason)

@@ -15,10 +15,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Where Redis is: a path, or host:port; before it "password@" if one is needed. */
-#define REDIS_VARIABLE "DUPLEX_REDIS"
-#define REDIS_DEFAULT "/run/duplex-redis/redis.sock"
-
 /* a connection; opaque */
 struct redis;
 
