@@ -13,6 +13,7 @@
 
 #define CHANNEL "chat"
 #define FORM "application/x-www-form-urlencoded"
+enum { WORKER_LOOKUP_MS = 20 };
 enum { BODY_SIZE = 3 * MESSAGE_MAX + 1024 }; /* each byte may be escaped */
 
 static long long milliseconds(void)
@@ -44,7 +45,7 @@ static bool has_redis(struct chat *chat)
 
 	if (milliseconds() < chat->retry_ms)
 		return false;
-	if (redis_keep(&chat->redis, &reason) == 0) {
+	if (redis_keep(&chat->redis, chat->lookup_ms, &reason) == 0) {
 		chat->told = false;
 		return true;
 	}
@@ -194,6 +195,12 @@ void chat_post(struct site *site, struct request *request, struct response *resp
 		http_status(response, 400);
 	else
 		publish(&site->chat, message, length, response);
+}
+
+void chat_open(struct chat *chat, bool is_worker)
+{
+	*chat = (struct chat){.lookup_ms = is_worker ? WORKER_LOOKUP_MS : REDIS_OPERATION_MS};
+	redis_prepare();
 }
 
 void chat_close(struct chat *chat)

@@ -7,6 +7,7 @@
 /* what a worker keeps from one request to the next */
 struct chat {
 	struct redis *redis; /* NULL while there is no connection */
+	int lookup_ms;       /* how long a request may wait for the name of Redis's host */
 	long long retry_ms;  /* when to try again to connect, by the monotonic clock */
 	bool told;           /* the log has said that Redis cannot be reached */
 	bool refused;        /* the log has said that Redis refuses to publish or to read */
@@ -27,6 +28,10 @@ struct chat {
  *   415  it is not a form
  *   503  Redis cannot be reached, refuses, or did not answer; it may then have taken the message
  */
+
+/* Prepares it. A worker has others to serve: there no request waits long for the name of Redis's
+ * host to be looked up, and /chat is 503 until then. */
+void chat_open(struct chat *chat, bool is_worker);
 
 /* closes the connection to Redis */
 void chat_close(struct chat *chat);

@@ -77,7 +77,6 @@ static void open_site(const struct options *options, struct site *site)
 	struct stat status;
 
 	site->endpoints = options->endpoints;
-	site->chat = (struct chat){0};
 	if (files_open(&site->files, options->page, &name) < 0)
 		err(EXIT_FAILURE, "--page: %s/%s", options->page, name);
 	if (options->endpoints && stat(options->endpoints, &status) < 0)
@@ -125,6 +124,7 @@ int main(int argc, char **argv)
 	       SIG_IGN); /* a write to a Redis or a reader that has gone fails, and no more */
 	check_redis();
 	open_site(&options, &site);
+	chat_open(&site.chat, fastcgi);
 	status = fastcgi ? fastcgi_serve(&site) : cgi_serve(&site);
 	files_close(&site.files);
 	chat_close(&site.chat);

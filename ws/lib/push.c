@@ -111,7 +111,7 @@ int websocket_publish(const char *channel, const char *text, size_t length)
 	const char *reason;
 	char id[MESSAGE_ID_SIZE];
 
-	if (redis_keep(&redis, &reason) < 0)
+	if (redis_keep(&redis, REDIS_OPERATION_MS, &reason) < 0)
 		return -1;
 	return channel_publish(redis, channel, text, length, id);
 }

@@ -24,7 +24,7 @@ static int begin(struct reader *reader, const char *after, const char **why)
 {
 	static char text[sizeof reader->why];
 
-	if (redis_keep(&reader->redis, why) < 0)
+	if (redis_keep(&reader->redis, REDIS_OPERATION_MS, why) < 0)
 		return -1;
 	if (channel_find_start(reader->redis, reader->name, after, reader->last) == 0)
 		return 0;

@@ -1,5 +1,5 @@
 #include "redis.h"
-#include "redis-settings.h"
+#include "lookup.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -10,10 +10,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum {
-	WORDS = 16,         /* the most that a command of ours has */
-	OPERATION_MS = 1000 /* how long an operation may take */
-};
+enum { WORDS = 16 }; /* the most that a command of ours has */
 
 struct redis {
 	redisContext *context;
@@ -21,6 +18,7 @@ struct redis {
 	redisReply *received; /* the last reply of redis_receive, or NULL */
 	long long deadline;   /* of the operation, in ms of the monotonic clock */
 	bool is_overdue;      /* a reply did not come in time: the next one could be that one */
+	char why[160];        /* the reason of the last failure */
 };
 
 static int fail(void)
@@ -31,7 +29,7 @@ static int fail(void)
 
 static int set_reason(struct redis *redis, const char *reason)
 {
-	snprintf(redis->context->errstr, sizeof redis->context->errstr, "%s", reason);
+	snprintf(redis->why, sizeof redis->why, "%s", reason);
 	return fail();
 }
 
@@ -43,9 +41,9 @@ static long long milliseconds(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-static void begin_operation(struct redis *redis)
+void redis_begin(struct redis *redis)
 {
-	redis->deadline = milliseconds() + OPERATION_MS;
+	redis->deadline = milliseconds() + REDIS_OPERATION_MS;
 }
 
 /* waits until the connection is readable or writable, but not beyond the operation's second */
@@ -67,11 +65,10 @@ static int wait_for(struct redis *redis, short events, const char *overdue)
 	}
 }
 
-/* begins to connect; NULL if memory is short */
-static redisContext *connect_to(const struct redis_address *address)
+/* fails for the reason that hiredis has */
+static int fail_in_hiredis(struct redis *redis)
 {
-	return address->path ? redisConnectUnixNonBlock(address->path)
-			     : redisConnectNonBlock(address->host, address->port);
+	return set_reason(redis, redis->context ? redis->context->errstr : "memory is short");
 }
 
 /* waits until the connection is made or refused */
@@ -80,8 +77,8 @@ static int finish_connecting(struct redis *redis)
 	int error = 0;
 	socklen_t size = sizeof error;
 
-	if (redis->context->err)
-		return fail();
+	if (redis->context == NULL || redis->context->err)
+		return fail_in_hiredis(redis);
 	if (wait_for(redis, POLLOUT, "no connection within a second") < 0)
 		return -1;
 	if (getsockopt(redis->context->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
@@ -89,89 +86,53 @@ static int finish_connecting(struct redis *redis)
 	return error ? set_reason(redis, strerror(error)) : 0;
 }
 
-static struct redis_word word(const char *text)
+/* connects to the first address that takes us; each gets its share of the time */
+static int connect_to_host(struct redis *redis, const char *host, int port, int lookup_ms)
 {
-	return (struct redis_word){text, strlen(text)};
-}
+	char addresses[LOOKUP_MAX][LOOKUP_SIZE];
+	long long end = redis->deadline;
+	const char *why;
+	size_t count = lookup_host(host, lookup_ms, addresses, &why);
+	int result = count > 0 ? -1 : set_reason(redis, why);
 
-static int select_database(struct redis *redis, int database)
-{
-	char number[16];
-	int length = snprintf(number, sizeof number, "%d", database);
-	const struct redis_word words[] = {word("SELECT"), {number, (size_t)length}};
-	const struct redis_reply *reply;
-
-	return database > 0 ? redis_ask(redis, words, 2, &reply) : 0;
-}
-
-/* logs in, or asks for a sign of life, so that a connection that is refused is noticed */
-static int log_in(struct redis *redis, const struct redis_address *address)
-{
-	struct redis_word words[3] = {word("PING")};
-	const struct redis_reply *reply;
-	size_t count = 1;
-
-	if (address->user.bytes || address->password.bytes)
-		words[0] = word("AUTH");
-	if (address->user.bytes)
-		words[count++] = (struct redis_word){address->user.bytes, address->user.length};
-	if (address->password.bytes)
-		words[count++] = (struct redis_word){address->password.bytes,
-						     address->password.length};
-	if (redis_ask(redis, words, count, &reply) < 0)
-		return -1;
-	return select_database(redis, address->database);
-}
-
-/* 0, or -1 with the reason in errstr, or without a context if memory is short */
-static int connect_and_log_in(struct redis *redis, const struct redis_address *address)
-{
-	redis->context = connect_to(address);
-	if (redis->context == NULL || finish_connecting(redis) < 0)
-		return fail();
-	if (address->host) /* notices a host that vanished without a word */
+	for (size_t i = 0; i < count && result < 0; i++) {
+		long long now = milliseconds();
+		if (redis->context)
+			redisFree(redis->context);
+		redis->context = redisConnectNonBlock(addresses[i], port);
+		redis->deadline = now + (end - now) / (long long)(count - i);
+		result = finish_connecting(redis);
+	}
+	redis->deadline = end;
+	redis->is_overdue = false;
+	if (result == 0) /* notices a host that vanished without a word */
 		redisEnableKeepAlive(redis->context);
-	return log_in(redis, address);
+	return result;
 }
 
-static struct redis *open_at(const struct redis_address *address, const char **reason)
+static int connect_to(struct redis *redis, const struct redis_address *address, int lookup_ms)
 {
+	if (address->host)
+		return connect_to_host(redis, address->host, address->port, lookup_ms);
+	redis->context = redisConnectUnixNonBlock(address->path);
+	return finish_connecting(redis);
+}
+
+struct redis *redis_connect(const struct redis_address *address, int lookup_ms, const char **why)
+{
+	static char text[sizeof((struct redis *)0)->why];
 	struct redis *redis = calloc(1, sizeof *redis);
 
-	*reason = "calloc for a connection to Redis";
+	*why = "memory is short";
 	if (redis == NULL)
 		return NULL;
-	begin_operation(redis);
-	if (connect_and_log_in(redis, address) == 0)
+	redis_begin(redis);
+	if (connect_to(redis, address, lookup_ms) == 0)
 		return redis;
-	*reason = redis_settings_describe(address,
-					  redis->context ? redis_why(redis) : "memory is short");
+	memcpy(text, redis->why, sizeof text);
+	*why = text;
 	redis_free(redis);
 	return NULL;
-}
-
-static struct redis *open_or_explain(const char **reason)
-{
-	struct redis_address address;
-	struct redis *redis = NULL;
-
-	if (redis_settings_read(&address, reason) == 0)
-		redis = open_at(&address, reason);
-	redis_address_free(&address);
-	return redis;
-}
-
-int redis_keep(struct redis **redis, const char **reason)
-{
-	if (*redis && redis_is_lost(*redis)) {
-		redis_free(*redis);
-		*redis = NULL;
-	}
-	if (*redis)
-		begin_operation(*redis);
-	else
-		*redis = open_or_explain(reason);
-	return *redis ? 0 : fail();
 }
 
 void redis_free(struct redis *redis)
@@ -195,7 +156,7 @@ bool redis_is_lost(const struct redis *redis)
 
 const char *redis_why(const struct redis *redis)
 {
-	return redis->context->errstr;
+	return redis->why;
 }
 
 int redis_fd(const struct redis *redis)
@@ -228,7 +189,7 @@ static int append(struct redis *redis, const struct redis_word *words, size_t co
 	}
 	return redisAppendCommandArgv(redis->context, (int)count, texts, lengths) == REDIS_OK
 		       ? 0
-		       : fail();
+		       : fail_in_hiredis(redis);
 }
 
 /* writes the command that was appended */
@@ -238,7 +199,7 @@ static int flush(struct redis *redis)
 
 	for (;;) {
 		if (redisBufferWrite(redis->context, &done) != REDIS_OK)
-			return fail();
+			return fail_in_hiredis(redis);
 		if (done)
 			return 0;
 		if (wait_for(redis, POLLOUT, "takes no command within a second") < 0)
@@ -251,13 +212,13 @@ static int read_reply(struct redis *redis, void **reply)
 {
 	for (;;) {
 		if (redisGetReplyFromReader(redis->context, reply) != REDIS_OK)
-			return fail();
+			return fail_in_hiredis(redis);
 		if (*reply)
 			return 0;
 		if (wait_for(redis, POLLIN, "no reply within a second") < 0)
 			return -1;
 		if (redisBufferRead(redis->context) != REDIS_OK)
-			return fail();
+			return fail_in_hiredis(redis);
 	}
 }
 
@@ -274,7 +235,7 @@ int redis_ask(struct redis *redis, const struct redis_word *words, size_t count,
 
 int redis_send(struct redis *redis, const struct redis_word *words, size_t count)
 {
-	begin_operation(redis);
+	redis_begin(redis);
 	return append(redis, words, count) < 0 ? -1 : flush(redis);
 }
 
@@ -282,10 +243,10 @@ int redis_receive(struct redis *redis, const struct redis_reply **reply)
 {
 	void *received = NULL;
 
-	begin_operation(redis);
+	redis_begin(redis);
 	if (redisBufferRead(redis->context) != REDIS_OK ||
 	    redisGetReplyFromReader(redis->context, &received) != REDIS_OK)
-		return fail();
+		return fail_in_hiredis(redis);
 	*reply = received;
 	return keep_reply(redis, &redis->received, received);
 }

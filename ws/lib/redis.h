@@ -1,6 +1,6 @@
 /*
  * A connection to Redis, its commands and their replies. Only redis.c knows
- * hiredis, which speaks the protocol.
+ * hiredis, which speaks the protocol; redis-keep.c logs in.
  *
  * An operation has a second, all its steps together: it begins with redis_keep,
  * redis_send or redis_receive, and what is asked by redis_ask until the next one
@@ -12,8 +12,13 @@
 #ifndef REDIS_H
 #define REDIS_H
 
+#include "redis-address.h"
+
 #include <stdbool.h>
 #include <stddef.h>
+
+/* how long an operation may take, in ms */
+enum { REDIS_OPERATION_MS = 1000 };
 
 /* a connection; opaque */
 struct redis;
@@ -28,12 +33,22 @@ struct redis_word {
 	size_t length;
 };
 
+/* Connects, without logging in. Returns NULL with *why in static memory if that fails. */
+struct redis *redis_connect(const struct redis_address *address, int lookup_ms, const char **why);
+
+/* begins an operation on a connection that there is */
+void redis_begin(struct redis *redis);
+
 /*
  * Makes sure that *redis is a live connection: connects if it is NULL, or if the old connection was
- * lost, which is then closed. Returns 0, or -1 with errno EIO, *redis NULL and *reason set to a
- * sentence in static memory. redis_free releases it.
+ * lost, which is then closed. A host name that has not been looked up before is waited for by up to
+ * lookup_ms, of the operation's second. Returns 0, or -1 with errno EIO, *redis NULL and *reason
+ * set to a sentence in static memory. redis_free releases it.
  */
-int redis_keep(struct redis **redis, const char **reason);
+int redis_keep(struct redis **redis, int lookup_ms, const char **reason);
+
+/* Starts to look up the host name in the address, if there is one, so that redis_keep has it. */
+void redis_prepare(void);
 
 /* closes the connection and frees it; NULL is allowed */
 void redis_free(struct redis *redis);
