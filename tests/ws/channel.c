@@ -152,8 +152,39 @@ static void check_longest(void)
 	free(json);
 }
 
+/* each is newer than the one before */
+static void check_order(void)
+{
+	static const char *const ids[] = {"0-0",
+					  "0-1",
+					  "0-10",
+					  "1-0",
+					  "9-9",
+					  "10-0",
+					  "1700000000000-0",
+					  "18446744073709551615-0",
+					  "18446744073709551615-18446744073709551615"};
+
+	for (size_t a = 0; a < sizeof ids / sizeof *ids; a++)
+		for (size_t b = 0; b < sizeof ids / sizeof *ids; b++)
+			ok(message_is_after(ids[a], ids[b]) == (a > b), "%s is %safter %s", ids[a],
+			   a > b ? "" : "not ", ids[b]);
+	ok(!message_is_after("01-02", "1-2") && !message_is_after("1-2", "01-02"),
+	   "leading zeros do not matter");
+}
+
+static void check_gap(void)
+{
+	char line[MESSAGE_LINE_SIZE];
+	size_t length = message_json("12-3", NULL, 0, line);
+
+	is(line, length, "{\"gap\":\"12-3\"}", 14, "the line of a gap");
+}
+
 int main(void)
 {
+	check_order();
+	check_gap();
 	check_names();
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		check_json(texts[i].text, texts[i].length, texts[i].json, "a table of texts");

@@ -50,7 +50,10 @@ static const struct {
 	{"-101", "XREVRANGE duplex:room + - COUNT 101", THREE, FIRST("0-0")},
 	{"-99999999999999999999", "XREVRANGE duplex:room + - COUNT 101", THREE, FIRST("0-0")},
 	{"-0", LAST_ID, LIST(1, ":1\r\n"), FIRST("0-0")},
-	{"12-3", NULL, NULL, FIRST("12-3")},
+	{"12-3", ASK_INFO, INFO_REPLY("*-1\r\n", BULK(4, "12-3"), BULK(3, "0-0")), FIRST("12-3")},
+	{"00012-03", ASK_INFO, INFO_REPLY("*-1\r\n", BULK(4, "12-3"), BULK(3, "0-0")),
+	 FIRST("00012-03")},
+	{"0-0", ASK_INFO, "-ERR no such key\r\n", FIRST("0-0")},
 };
 
 static void check_start(size_t i)
@@ -95,44 +98,69 @@ static char *batch(int from, const char *text, bool is_json)
 
 /*
  * A client that is behind gets full batches. The message that it names at first need not be kept: a
- * client that was away for long gets all that is kept. From then on the last message that it got
- * must still be kept, or messages after that one may be lost.
+ * client that was away for long gets all that is kept. From then on something at or before the last
+ * message that it got must still be kept, unless that message was deleted by itself; otherwise it
+ * is told that messages may be missing.
  */
-static void check_behind(const char *has, int error, const char *reason)
+static void check_behind(const char *info, bool is_gap, const char *reason)
 {
 	char *first = batch(1, "x", false);
 	char *second = batch(2, "x", false);
 	const struct step script[] = {
 		PING,
+		INFO,
 		{FIRST("0-1"), first, AT_ONCE},
 		{FIRST("1-99"), second, AT_ONCE},
-		{"XRANGE duplex:room 1-99 1-99", has, AT_ONCE},
-		{error ? NULL : FIRST("2-99"), SILENCE, AT_ONCE},
+		{ASK_INFO, info, AT_ONCE},
+		{reason ? NULL : FIRST("2-99"), SILENCE, AT_ONCE},
 		{0},
 	};
 	struct peer peer = connect_peer();
 	struct websocket_message message;
 	char *lines = batch(1, "x", true);
-	char *more = error ? strdup("") : batch(2, "x", true);
-	char *wanted = malloc(strlen(lines) + strlen(more) + 1);
+	char *more = reason ? strdup("") : batch(2, "x", true);
+	char *wanted = malloc(strlen(lines) + strlen(more) + 32);
 
 	redis_play(script);
 	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that was away subscribes");
 	wait_through(&peer, &message);
 	is_played("full batches");
-	if (error)
-		has_failed(&peer, error, reason, "full batches");
+	if (reason)
+		has_failed(&peer, EIO, reason, "full batches");
 	else
 		ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE,
 		   "after full batches the client goes on");
-	strcat(strcpy(wanted, lines), more);
-	has_got(&peer, wanted, "the client gets what was kept, and nothing after a gap");
+	strcat(strcat(strcpy(wanted, lines), is_gap ? "{\"gap\":\"1-99\"}\n" : ""), more);
+	has_got(&peer, wanted, "the client gets what was kept, and is told of a gap");
 	disconnect(&peer);
 	free(first);
 	free(second);
 	free(lines);
 	free(more);
 	free(wanted);
+}
+
+/* A client that has seen a message newer than all of the channel is told so, and gets what is kept.
+ */
+static void check_newer(const char *info, const char *after)
+{
+	const struct step script[] = {PING,
+				      {ASK_INFO, info, AT_ONCE},
+				      {FIRST("0-0"), STREAM(1, HELLO), AT_ONCE},
+				      {FIRST("1-0"), SILENCE, AT_ONCE},
+				      {0}};
+	struct peer peer = connect_peer();
+	struct websocket_message message;
+	char wanted[256];
+
+	redis_play(script);
+	ok(websocket_subscribe(peer.ws, "room", after) == 0, "a client that has seen %s subscribes",
+	   after);
+	ok(wait_through(&peer, &message) == WEBSOCKET_NONE, "a wait returns nothing after a gap");
+	is_played("a message that is newer than the channel");
+	snprintf(wanted, sizeof wanted, "{\"gap\":\"%s\"}\n" HELLO_LINE, after);
+	has_got(&peer, wanted, "the client is told of the gap, and gets what is kept");
+	disconnect(&peer);
 }
 
 /* a client that takes nothing, with a shorter time than 30 seconds here */
@@ -143,7 +171,7 @@ static void check_patience(void)
 	text[sizeof text - 1] = '\0';
 	char *reply = batch(1, text, false);
 	const struct step script[] = {
-		PING, {FIRST("0-1"), reply, AT_ONCE}, {FIRST("1-99"), SILENCE, AT_ONCE}, {0}};
+		PING, INFO, {FIRST("0-1"), reply, AT_ONCE}, {FIRST("1-99"), SILENCE, AT_ONCE}, {0}};
 	struct peer peer = connect_peer();
 	struct websocket_message message;
 	int size = 8192;
@@ -160,6 +188,28 @@ static void check_patience(void)
 	is_played("a client that takes nothing");
 	disconnect(&peer);
 	free(reply);
+}
+
+/* Entries of other programs do not count among the last, and are searched through. */
+static void check_start_before_foreign(void)
+{
+#define FOREIGN(id) LIST(2, id LIST(2, BULK(3, "foo") BULK(3, "bar")))
+	static const struct step script[] = {
+		PING,
+		{"XREVRANGE duplex:room + - COUNT 2",
+		 LIST(2, FOREIGN(BULK(3, "9-9")) FOREIGN(BULK(3, "9-8"))), AT_ONCE},
+		{"XREVRANGE duplex:room (9-8 - COUNT 100", LIST(2, HELLO FOREIGN(BULK(3, "0-9"))),
+		 AT_ONCE},
+		{FIRST("0-9"), SILENCE, AT_ONCE},
+		{0},
+	};
+	struct peer peer = connect_peer();
+
+	redis_play(script);
+	ok(websocket_subscribe(peer.ws, "room", "-1") == 0,
+	   "subscribe after -1 where others have written last");
+	is_played("where a reader begins among entries of others");
+	disconnect(&peer);
 }
 
 /* where a reader cannot begin: Redis is not asked, and the connection stays open */
@@ -185,6 +235,7 @@ static void check_wrong_start(void)
 static void check_twice(void)
 {
 	static const struct step script[] = {PING,
+					     INFO,
 					     {FIRST("0-1"), STREAM(1, HELLO), AT_ONCE},
 					     {FIRST("1-0"), SILENCE, AT_ONCE},
 					     {0}};
@@ -221,6 +272,7 @@ static bool readable(int fd, int timeout_ms)
 static void check_fd(bool is_before)
 {
 	static const struct step script[] = {PING,
+					     INFO,
 					     {FIRST("0-1"), STREAM(1, HELLO), AT_ONCE},
 					     {FIRST("1-0"), SILENCE, AT_ONCE},
 					     {0}};
@@ -243,7 +295,7 @@ static void check_fd(bool is_before)
 /* Redis cannot be added to the descriptor of websocket_fd. */
 static void check_no_fd(void)
 {
-	static const struct step script[] = {PING, {FIRST("0-1"), SILENCE, AT_ONCE}, {0}};
+	static const struct step script[] = {PING, INFO, {FIRST("0-1"), SILENCE, AT_ONCE}, {0}};
 	struct peer peer = connect_peer();
 
 	redis_play(script);
@@ -260,6 +312,7 @@ static void check_no_fd(void)
 static void check_client(void)
 {
 	static const struct step script[] = {PING,
+					     INFO,
 					     {FIRST("0-1"), STREAM(1, HELLO), AT_ONCE},
 					     {FIRST("1-0"), SILENCE, AT_ONCE},
 					     {0}};
@@ -286,7 +339,8 @@ static void check_client(void)
 /* A client that has left gets nothing more, and Redis is not asked again. */
 static void check_left(void)
 {
-	static const struct step script[] = {PING, {FIRST("0-1"), STREAM(1, HELLO), AT_ONCE}, {0}};
+	static const struct step script[] = {
+		PING, INFO, {FIRST("0-1"), STREAM(1, HELLO), AT_ONCE}, {0}};
 	struct peer peer = connect_peer();
 	struct websocket_message message;
 
@@ -301,6 +355,25 @@ static void check_left(void)
 	disconnect(&peer);
 }
 
+#define KEPT_FROM(first, deleted) \
+	INFO_REPLY(FIRST_ENTRY(BULK(4, first)), BULK(4, "2-99"), BULK(4, deleted))
+
+static void check_all_behind(void)
+{
+	check_behind(KEPT_FROM("1-01", "0-00"), false, NULL);
+	check_behind(KEPT_FROM("1-99", "0-00"), false, NULL);
+	check_behind(KEPT_FROM("2-00", "0-00"), true, NULL);
+	check_behind(KEPT_FROM("2-00", "1-98"), true, NULL);
+	check_behind(KEPT_FROM("2-00", "1-99"), false, NULL);
+	check_behind("-NOPERM no\r\n", false, "Redis: NOPERM no");
+	check_behind(BULK(1, "x"), false, "Redis: unexpected reply");
+	check_newer(INFO_REPLY("*-1\r\n", BULK(3, "1-0"), BULK(3, "0-0")), "1-1");
+	check_newer(INFO_REPLY("*-1\r\n", BULK(3, "9-9"), BULK(3, "0-0")), "10-0");
+	check_newer("-ERR no such key\r\n", "0-1");
+	check_newer(INFO_REPLY("*-1\r\n", "$-1\r\n", "$-1\r\n"),
+		    "18446744073709551615-18446744073709551615");
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -311,10 +384,8 @@ int main(void)
 	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
 		check_start(i);
 	check_wrong_start();
-	check_behind(LIST(1, HELLO), 0, NULL);
-	check_behind(EMPTY, ENOBUFS, "the client is behind by more than is kept");
-	check_behind("-NOPERM no\r\n", EIO, "Redis: NOPERM no");
-	check_behind(BULK(1, "x"), EIO, "Redis: unexpected reply");
+	check_start_before_foreign();
+	check_all_behind();
 	check_patience();
 	check_twice();
 	check_fd(true);

@@ -17,6 +17,7 @@ static void check_not_ours(void)
 	char x[16386];
 	const struct step script[] = {
 		PING,
+		INFO,
 		{FIRST("0-1"), reply, AT_ONCE},
 		{FIRST("1-0"), LIST(1, LIST(2, BULK(11, "duplex:room") EMPTY)), AT_ONCE},
 		{FIRST("1-0"), SILENCE, AT_ONCE},
@@ -29,9 +30,10 @@ static void check_not_ours(void)
 	x[sizeof x - 1] = '\0';
 	snprintf(long_text, sizeof long_text, ENTRY(BULK(3, "0-2"), "$16385\r\n%s\r\n"), x);
 	snprintf(reply, sizeof reply, "%s%s%s",
-		 "*1\r\n*2\r\n" BULK(11, "duplex:room") "*13\r\n" NOT_OURS("*-1\r\n") NOT_OURS(
-			 EMPTY) NOT_OURS(BULK(1, "x")) NOT_OURS(LIST(1, BULK(1, "x")))
-			 NOT_OURS(LIST(4, BULK(1, "a") BULK(1, "b") BULK(1, "c") BULK(1, "d"))),
+		 "*1\r\n*2\r\n" BULK(11, "duplex:room") "*14\r\n" NOT_OURS(
+			 LIST(2, BULK(3, "foo") BULK(3, "bar"))) NOT_OURS("*-1\r\n") NOT_OURS(EMPTY)
+			 NOT_OURS(BULK(1, "x")) NOT_OURS(LIST(1, BULK(1, "x"))) NOT_OURS(
+				 LIST(4, BULK(1, "a") BULK(1, "b") BULK(1, "c") BULK(1, "d"))),
 		 NOT_OURS(LIST(2, BULK(4, "text") ":1\r\n"))
 			 ENTRY(BULK(3, "0-1"), BULK(2, "\xC3\x28"))
 				 ENTRY(BULK(50, FIFTY), BULK(1, "x"))
@@ -72,6 +74,7 @@ static const struct {
 static void check_wrong(size_t i)
 {
 	const struct step script[] = {PING,
+				      INFO,
 				      {FIRST("0-1"), STREAM(1, HELLO), AT_ONCE},
 				      {FIRST("1-0"), wrong[i].reply, wrong[i].manner},
 				      {0}};

@@ -45,13 +45,25 @@ int channel_publish(struct redis *redis, const char *name, const char *text, siz
 	return stream_add(redis, name, text, length, id);
 }
 
-int channel_find_start(struct redis *redis, const char *name, const char *after,
-		       char id[MESSAGE_ID_SIZE])
+/* begins after this message, or with all that is kept if the channel does not reach so far */
+static int begin_after(struct redis *redis, const char *name, const char *after,
+		       char id[MESSAGE_ID_SIZE], bool *is_gap)
 {
-	if (after && message_is_id(after)) {
-		strcpy(id, after);
-		return 0;
-	}
+	struct stream_info info;
+
+	if (stream_get_info(redis, name, &info) < 0)
+		return -1;
+	*is_gap = message_is_after(after, info.last);
+	strcpy(id, *is_gap ? "0-0" : after);
+	return 0;
+}
+
+int channel_find_start(struct redis *redis, const char *name, const char *after,
+		       char id[MESSAGE_ID_SIZE], bool *is_gap)
+{
+	*is_gap = false;
+	if (after && message_is_id(after))
+		return begin_after(redis, name, after, id, is_gap);
 	/* a number that is too large becomes the largest, which is more than is read at once */
 	size_t count = after && is_count(after) ? strtoul(after + 1, NULL, 10) : 0;
 	return stream_find_last(redis, name, count, id);
@@ -63,10 +75,21 @@ int channel_read(struct redis *redis, const char *name, const char *after,
 	char id[MESSAGE_ID_SIZE];
 	const struct redis_reply *reply;
 	const struct redis_reply *entries;
+	size_t left = STREAM_BATCH;
+	size_t wanted;
+	bool is_gap;
 
-	if (channel_find_start(redis, name, after, id) < 0 ||
-	    stream_read(redis, name, id, &reply) < 0 || stream_entries(redis, reply, &entries) < 0)
+	if (channel_find_start(redis, name, after, id, &is_gap) < 0)
 		return -1;
-	stream_take(entries, function, context, id);
+	if (is_gap)
+		function(context, after, NULL, 0);
+	do { /* again where another program's entries are among them: there may be messages behind
+	      */
+		wanted = left;
+		if (stream_read(redis, name, id, wanted, &reply) < 0 ||
+		    stream_entries(redis, reply, &entries) < 0)
+			return -1;
+		left -= stream_take(entries, function, context, id);
+	} while (left > 0 && redis_count(entries) >= wanted);
 	return 0;
 }

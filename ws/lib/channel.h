@@ -34,13 +34,14 @@ int channel_publish(struct redis *redis, const char *name, const char *text, siz
  * Finds where a reader begins, and writes the id after which its messages come:
  *   after  an id: what was published after that message;
  *          "-20": the last 20, and so on, to 100; NULL: only what is still to come
- * Returns 0, or -1 with errno EIO.
+ * An id that is newer than all of the channel was given by a Redis that has since lost it, as after
+ * a failover: *is_gap is then true, and all that is kept comes. Returns 0, or -1 with errno EIO.
  */
 int channel_find_start(struct redis *redis, const char *name, const char *after,
-		       char id[MESSAGE_ID_SIZE]);
+		       char id[MESSAGE_ID_SIZE], bool *is_gap);
 
-/* Gives the messages that are there to function, from a start as above, up to 100 of them. Returns
- * 0, or -1 with errno EIO. */
+/* Gives the messages that are there to function, from a start as above, up to 100 of them, and
+ * first the gap if there is one. Returns 0, or -1 with errno EIO. */
 int channel_read(struct redis *redis, const char *name, const char *after,
 		 message_function *function, void *context);
 

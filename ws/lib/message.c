@@ -1,5 +1,6 @@
 #include "message.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* true if the digits are a number of at most 64 bits, as the parts of an id are */
@@ -24,6 +25,18 @@ bool message_is_id(const char *text)
 	       time + 1 + sequence < MESSAGE_ID_SIZE && text[time + 1 + sequence] == '\0';
 }
 
+bool message_is_after(const char *a, const char *b)
+{
+	char *a_rest;
+	char *b_rest;
+	unsigned long long a_time = strtoull(a, &a_rest, 10);
+	unsigned long long b_time = strtoull(b, &b_rest, 10);
+
+	if (a_time != b_time)
+		return a_time > b_time;
+	return strtoull(a_rest + 1, NULL, 10) > strtoull(b_rest + 1, NULL, 10);
+}
+
 /* Writes a byte to out as it stands in a JSON string (RFC 8259 7). Returns the end of what it
  * wrote. */
 static char *escape(char *out, unsigned char byte)
@@ -44,8 +57,10 @@ static char *escape(char *out, unsigned char byte)
 
 size_t message_json(const char *id, const char *text, size_t length, char line[MESSAGE_LINE_SIZE])
 {
-	char *out = stpcpy(stpcpy(stpcpy(line, "{\"id\":\""), id), "\",\"text\":\"");
+	char *out = stpcpy(stpcpy(line, text ? "{\"id\":\"" : "{\"gap\":\""), id);
 
+	if (text)
+		out = stpcpy(out, "\",\"text\":\"");
 	for (size_t i = 0; i < length; i++)
 		out = escape(out, (unsigned char)text[i]);
 	return (size_t)(stpcpy(out, "\"}") - line);

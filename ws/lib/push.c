@@ -49,9 +49,6 @@ static void deliver(struct websocket *ws)
 	switch (reader_take(reader, send_message, ws)) {
 	case READER_WAITS:
 		return;
-	case READER_BEHIND:
-		fail(ws, ENOBUFS, "the client is behind by more than is kept");
-		return;
 	case READER_TOOK:
 		if (reader_ask(reader) == 0)
 			return;
@@ -76,8 +73,11 @@ static int begin(struct websocket *ws, struct subscription *subscription, const 
 	if (reader_ask(reader) < 0)
 		return fail(ws, EIO, reader_why(reader));
 	subscription->feed = (struct feed){reader_fd(reader), deliver, release};
-	if (connection_feed(ws, &subscription->feed) == 0)
+	if (connection_feed(ws, &subscription->feed) == 0) {
+		if (reader_begins_with_gap(reader))
+			send_message(ws, after, NULL, 0);
 		return 0;
+	}
 	snprintf(text, sizeof text, "epoll_ctl for Redis: %s", strerror(errno));
 	return fail(ws, errno, text);
 }

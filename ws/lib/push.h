@@ -29,7 +29,12 @@ extern "C" {
  * Subscribes the client to a channel. While this program waits or reads, the
  * client gets what is published on the channel, in order and each message once.
  * Each is one message to the client, a line of JSON:
- * {"id":"1700000000000-0","text":"hello"}.
+ * {"id":"1700000000000-0","text":"hello"}. Where messages may be missing, the line
+ * {"gap":"1700000000000-0"} comes before the next one, with the id of the message
+ * that the client has seen last: all that is kept follows, some of which it may
+ * have seen. That is so if that id is newer than all of the channel, as after a
+ * failover to a Redis that was behind, or if a slow client was overtaken by the
+ * end of what is kept.
  *   after  says where to begin:
  *          an id: after that message, with all that is still kept, for a client that comes back;
  *          "-20": with the last 20, and so on, to 100;
@@ -41,8 +46,7 @@ extern "C" {
  *   ENOMEM   memory is short; the connection is over
  * Later the connection ends with WEBSOCKET_ERROR and
  *   EIO        if Redis is lost;
- *   ETIMEDOUT  if the client takes nothing for 30 seconds;
- *   ENOBUFS    if the client is behind by more than is kept.
+ *   ETIMEDOUT  if the client takes nothing for 30 seconds.
  * After this call websocket_read and websocket_wait may wait for the client as
  * websocket_send does, whatever the timeout.
  */

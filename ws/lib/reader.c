@@ -11,6 +11,7 @@ struct reader {
 	char name[CHANNEL_NAME_MAX + 1];
 	char last[MESSAGE_ID_SIZE]; /* the id of the last message that was given */
 	bool was_given;             /* last was read here, and not named by the caller */
+	bool begins_with_gap;
 	char why[192];
 };
 
@@ -26,7 +27,8 @@ static int begin(struct reader *reader, const char *after, const char **why)
 
 	if (redis_keep(&reader->redis, REDIS_OPERATION_MS, why) < 0)
 		return -1;
-	if (channel_find_start(reader->redis, reader->name, after, reader->last) == 0)
+	if (channel_find_start(reader->redis, reader->name, after, reader->last,
+			       &reader->begins_with_gap) == 0)
 		return 0;
 	snprintf(text, sizeof text, "Redis: %s", redis_why(reader->redis));
 	*why = text;
@@ -52,6 +54,11 @@ struct reader *reader_open(const char *name, const char *after, const char **why
 	return NULL;
 }
 
+bool reader_begins_with_gap(const struct reader *reader)
+{
+	return reader->begins_with_gap;
+}
+
 int reader_fd(const struct reader *reader)
 {
 	return redis_fd(reader->redis);
@@ -67,29 +74,36 @@ int reader_ask(struct reader *reader)
 
 /*
  * A reader that is slower than the publishers gets full batches, and the end of what is kept may
- * have overtaken it. It did not if the last message that was read is kept even now. What was kept
- * when the caller named a message is not known, and such a reader gets all that there is.
+ * have overtaken it. It did not if something at or before its last message is still kept, nor if
+ * that message was deleted by itself. What was kept when the caller named a message is not known,
+ * and such a reader gets all that there is.
  */
-static int check_complete(struct reader *reader, size_t count, bool *is_complete)
+static int check_overtaken(struct reader *reader, size_t count, bool *is_overtaken)
 {
-	*is_complete = true;
+	struct stream_info info;
+
+	*is_overtaken = false;
 	if (count < STREAM_BATCH || !reader->was_given)
 		return 0;
-	return stream_has(reader->redis, reader->name, reader->last, is_complete);
+	if (stream_get_info(reader->redis, reader->name, &info) < 0)
+		return -1;
+	*is_overtaken = message_is_after(info.first, reader->last) &&
+			message_is_after(reader->last, info.deleted);
+	return 0;
 }
 
-/* gives the messages of a reply, unless some before them were lost */
+/* gives the messages of a reply */
 static enum reader_result give(struct reader *reader, const struct redis_reply *reply,
 			       message_function *function, void *context)
 {
 	const struct redis_reply *entries;
-	bool is_complete;
+	bool is_overtaken;
 
 	if (stream_entries(reader->redis, reply, &entries) < 0 ||
-	    check_complete(reader, redis_count(entries), &is_complete) < 0)
+	    check_overtaken(reader, redis_count(entries), &is_overtaken) < 0)
 		return READER_FAILED;
-	if (!is_complete)
-		return READER_BEHIND;
+	if (is_overtaken)
+		function(context, reader->last, NULL, 0);
 	stream_take(entries, function, context, reader->last);
 	reader->was_given |= redis_count(entries) > 0;
 	return READER_TOOK;

@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KEY_SIZE = CHANNEL_NAME_MAX + 16, NUMBER_SIZE = 24 };
+enum {
+	KEY_SIZE = CHANNEL_NAME_MAX + 16,
+	NUMBER_SIZE = 24,
+	MOST_BATCHES = 500 /* that are searched for messages of ours */
+};
 
 static struct redis_word word(const char *text)
 {
@@ -60,48 +64,122 @@ static const char *id_of(const struct redis_reply *entry)
 	return length < MESSAGE_ID_SIZE ? id : NULL;
 }
 
-int stream_find_last(struct redis *redis, const char *name, size_t count, char id[MESSAGE_ID_SIZE])
+/* the text of an entry; NULL if it is not a message of ours */
+static const char *text_of(const struct redis_reply *entry, size_t *length)
+{
+	const struct redis_reply *fields = redis_part(entry, 1);
+	const char *field = redis_is_list_of(fields, 2) ? redis_text(redis_part(fields, 0), length)
+							: NULL;
+	const char *text = field && strcmp(field, "text") == 0
+				   ? redis_text(redis_part(fields, 1), length)
+				   : NULL;
+	bool is_ours = text && *length <= MESSAGE_MAX &&
+		       utf8_valid_prefix(text, *length) == *length;
+
+	return is_ours ? text : NULL;
+}
+
+/*
+ * Goes back through entries, of which the newest comes first, and writes the id of each to id,
+ * until *count of them were messages and one more entry is found. True if it is.
+ */
+static bool go_back(const struct redis_reply *entries, size_t *count, char id[MESSAGE_ID_SIZE])
+{
+	size_t length;
+
+	for (size_t i = 0; i < redis_count(entries); i++) {
+		const struct redis_reply *entry = redis_part(entries, i);
+		const char *entry_id = id_of(entry);
+		if (entry_id == NULL)
+			continue;
+		strcpy(id, entry_id);
+		if (*count == 0)
+			return true;
+		if (text_of(entry, &length))
+			(*count)--;
+	}
+	return false;
+}
+
+/* reads entries from the end of the range on, the newest first */
+static int read_back(struct redis *redis, const char *name, const char *end, size_t count,
+		     const struct redis_reply **entries)
 {
 	char key[KEY_SIZE];
 	char number[NUMBER_SIZE];
-	size_t last = count < STREAM_BATCH ? count : STREAM_BATCH;
 	const struct redis_word words[] = {
-		word("XREVRANGE"), write_key(key, name), word("+"),
-		word("-"),         word("COUNT"),        write_number(number, last + 1),
+		word("XREVRANGE"), write_key(key, name), word(end),
+		word("-"),         word("COUNT"),        write_number(number, count),
 	};
-	const struct redis_reply *reply;
 
-	if (redis_ask(redis, words, sizeof words / sizeof *words, &reply) < 0)
+	if (redis_ask(redis, words, sizeof words / sizeof *words, entries) < 0)
 		return -1;
-	if (!redis_is_list(reply))
-		return redis_refuse(redis);
-	const char *before = id_of(redis_part(reply, last));
-	strcpy(id, before ? before : "0-0");
+	return redis_is_list(*entries) ? 0 : redis_refuse(redis);
+}
+
+int stream_find_last(struct redis *redis, const char *name, size_t count, char id[MESSAGE_ID_SIZE])
+{
+	char end[MESSAGE_ID_SIZE + 1] = "+";
+	size_t wanted = (count = count < STREAM_BATCH ? count : STREAM_BATCH) + 1;
+	const struct redis_reply *entries;
+
+	for (int i = 0; i < MOST_BATCHES; i++) {
+		if (read_back(redis, name, end, wanted, &entries) < 0)
+			return -1;
+		id[0] = '\0';
+		if (go_back(entries, &count, id))
+			return 0;
+		if (redis_count(entries) < wanted || id[0] == '\0') {
+			strcpy(id, "0-0");
+			return 0;
+		}
+		snprintf(end, sizeof end, "(%s", id);
+		wanted = STREAM_BATCH;
+	}
 	return 0;
 }
 
-int stream_has(struct redis *redis, const char *name, const char *id, bool *has)
+/* copies the id that a reply is; "0-0" if it is not one */
+static void copy_id(char id[MESSAGE_ID_SIZE], const struct redis_reply *reply)
+{
+	size_t length;
+	const char *text = redis_text(reply, &length);
+
+	strcpy(id, text && message_is_id(text) ? text : "0-0");
+}
+
+int stream_get_info(struct redis *redis, const char *name, struct stream_info *info)
 {
 	char key[KEY_SIZE];
-	const struct redis_word words[] = {word("XRANGE"), write_key(key, name), word(id),
-					   word(id)};
+	const struct redis_word words[] = {word("XINFO"), word("STREAM"), write_key(key, name)};
 	const struct redis_reply *reply;
+	size_t length;
 
+	*info = (struct stream_info){"0-0", "0-0", "0-0"};
 	if (redis_ask(redis, words, sizeof words / sizeof *words, &reply) < 0)
-		return -1;
+		return strcmp(redis_why(redis), "ERR no such key") == 0 ? 0 : -1;
 	if (!redis_is_list(reply))
 		return redis_refuse(redis);
-	*has = redis_count(reply) == 1;
+	for (size_t i = 0; i + 1 < redis_count(reply); i += 2) {
+		const char *field = redis_text(redis_part(reply, i), &length);
+		const struct redis_reply *value = redis_part(reply, i + 1);
+		if (field && strcmp(field, "first-entry") == 0)
+			copy_id(info->first, redis_part(value, 0));
+		else if (field && strcmp(field, "last-generated-id") == 0)
+			copy_id(info->last, value);
+		else if (field && strcmp(field, "max-deleted-entry-id") == 0)
+			copy_id(info->deleted, value);
+	}
 	return 0;
 }
 
-int stream_read(struct redis *redis, const char *name, const char *id,
+int stream_read(struct redis *redis, const char *name, const char *id, size_t count,
 		const struct redis_reply **reply)
 {
 	char key[KEY_SIZE];
 	char number[NUMBER_SIZE];
 	const struct redis_word words[] = {
-		word("XREAD"),   word("COUNT"),        write_number(number, STREAM_BATCH),
+		word("XREAD"),   word("COUNT"),        write_number(number, count),
 		word("STREAMS"), write_key(key, name), word(id),
 	};
 
@@ -136,22 +214,11 @@ int stream_entries(struct redis *redis, const struct redis_reply *reply,
 	return 0;
 }
 
-/* the text of an entry; NULL if it is not a message of ours */
-static const char *text_of(const struct redis_reply *entry, size_t *length)
-{
-	const struct redis_reply *fields = redis_part(entry, 1);
-	const char *text = redis_is_list_of(fields, 2) ? redis_text(redis_part(fields, 1), length)
-						       : NULL;
-	bool is_ours = text && *length <= MESSAGE_MAX &&
-		       utf8_valid_prefix(text, *length) == *length;
-
-	return is_ours ? text : NULL;
-}
-
-void stream_take(const struct redis_reply *entries, message_function *function, void *context,
-		 char id[MESSAGE_ID_SIZE])
+size_t stream_take(const struct redis_reply *entries, message_function *function, void *context,
+		   char id[MESSAGE_ID_SIZE])
 {
 	size_t length;
+	size_t count = 0;
 
 	for (size_t i = 0; i < redis_count(entries); i++) {
 		const struct redis_reply *entry = redis_part(entries, i);
@@ -161,5 +228,7 @@ void stream_take(const struct redis_reply *entries, message_function *function, 
 			function(context, entry_id, text, length);
 		if (entry_id)
 			strcpy(id, entry_id);
+		count += text != NULL;
 	}
+	return count;
 }
