@@ -220,7 +220,7 @@ with Redis(tcp=True, host=machines.REDIS, settings=[settings]) as redis:
     hosts[0].revive()
     check_front(machines.Apache, ["crash", "unplug"])
     tap.equal([host.end(signal.SIGTERM) for host in hosts], [0] * 3, "the hosts end as they should")
-    own = r"\b(chat|echo|duplex): (?!192\.0\.2\.9: .*(binary|Redis))|Sanitizer|\.[ch]:\d+:\d+: runtime error"
+    own = r"\b(chat|echo|duplex): (?!192\.0\.2\.9: .*(binary|Redis)|Redis: )|Sanitizer|\.[ch]:\d+:\d+: runtime error"
     tap.equal([line for host in hosts for line in host.said(own)], [], "and our programs have said nothing else")
     print(f"# {sum(len(host.said('localhost/echo')) for host in hosts)} lines in the logs are about the checks")
 tap.done()
