@@ -79,7 +79,7 @@ def check_fcgi():
     command = units.command(directory / "duplex-fcgi.service")
     service = subprocess.Popen(["systemd-socket-activate", "--inetd", "-l", path, "strace", "-f", "-qq", "-o", trace, *command],
                                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    stack.wait_until(path.exists)
+    stack.wait_until(lambda: stack.is_socket(path), 30)
     for query, wanted in (("message=hi", b"hi"), ("", b"<!DOCTYPE html>")):
         answer = subprocess.run(["cgi-fcgi", "-bind", "-connect", path], capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
                                 env={"PATH": os.environ["PATH"], "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/echo", "QUERY_STRING": query}).stdout
