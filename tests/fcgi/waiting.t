@@ -178,7 +178,7 @@ def check_refused():
         "a value longer than the variables": fcgi.BEGIN + fcgi.record(4, b"\x01\x7fA") + NO_VARIABLES,
         "FCGI_GET_VALUES that asks fifty times": management(9, fcgi.pair(b"FCGI_MAX_CONNS", b"") * 50) + fcgi.REQUEST,
         "FCGI_GET_VALUES with a length of 2^31 - 1": management(9, HUGE * 2) + fcgi.REQUEST,
-        "an unknown management record with content": management(100, b"?") + fcgi.REQUEST,
+        "an unknown management record": management(100) + fcgi.REQUEST,
         "a record of another request": START + struct.pack("!BBHHBB", 1, 5, 2, 0, 0, 0) + fcgi.record(5),
         "FCGI_ABORT_REQUEST": fcgi.BEGIN + fcgi.PARAMS + fcgi.record(2),
         "FCGI_ABORT_REQUEST in the body": START + fcgi.record(5, b"x") + fcgi.record(2),
@@ -200,7 +200,6 @@ def check_accepted():
     accepted = {
         "FCGI_KEEP_CONN": (fcgi.record(1, struct.pack("!HB5x", 1, 1)) + fcgi.REQUEST[16:], b""),
         "FCGI_GET_VALUES before it": (question + fcgi.REQUEST, b"FCGI_MPXS_CONNS0"),
-        "an unknown management record": (management(100) + fcgi.REQUEST, b"\x01\x0b\x00\x00"),
         "two requests, one after another": (fcgi.REQUEST * 2, b""),
         "a second request in the first": (fcgi.BEGIN + second + fcgi.REQUEST[16:], b"\x01\x03\x00\x02"),
     }
