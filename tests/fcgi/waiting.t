@@ -23,6 +23,7 @@ import stack
 import tap
 
 SOME = 64
+DESCRIPTORS = min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1])  # of this test
 POST = {b"REQUEST_METHOD": b"POST", b"SCRIPT_NAME": b"/echo"}
 START = fcgi.BEGIN + fcgi.record(4, b"".join(fcgi.pair(*pair) for pair in POST.items())) + fcgi.record(4)
 NO_VARIABLES = fcgi.record(4) + fcgi.record(5)
@@ -104,6 +105,22 @@ def check_number():
         client.close()
     (status, said), = workers.stop()
     tap.equal((status, said.count(b"\n"), b"too many requests" in said), (0, 1, True), "one line tells")
+
+
+def check_few_descriptors():
+    """With few descriptors fewer may wait, so that there are some to answer with."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    workers = fcgi.Workers()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    clients = []
+    for _ in range(100):
+        clients.append(workers.connect())
+        fcgi.send_in_parts(workers, clients[-1], [fcgi.REQUEST[:40]])
+    tap.equal(fcgi.status(fcgi.read_all(clients[0])), 503, "a worker with 64 descriptors: the oldest of 100 unfinished requests is answered 503")
+    tap.equal(fcgi.body(fcgi.exchange(workers, fcgi.REQUEST[:30], fcgi.REQUEST[30:])), b"whole", "one more in two parts is answered")
+    for client in clients[1:]:
+        client.close()
+    tap.equal(workers.stop()[0][0], 0, "the worker ends")
 
 
 def check_memory():
@@ -277,7 +294,7 @@ def check_blocked_alarm():
     finish(workers, "SIGALRM")
 
 
-resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+check_few_descriptors()
 slow = [check_slow(family) for family in (socket.AF_UNIX, socket.AF_INET)]
 check_parts(socket.AF_UNIX)
 check_parts(socket.AF_INET)
