@@ -286,7 +286,7 @@ static int gather(struct frames *frames, struct window *window, struct frames_it
 
 	if (frames->left < length)
 		length = (size_t)frames->left;
-	if (!reserve(frames, length))
+	if ((length > 0 || frames->is_final) && !reserve(frames, length))
 		return fail(frames, FRAMES_CODE_INTERNAL_ERROR, "memory is short");
 	if (length > 0 &&
 	    !take_bytes(frames, window, length, frames->memory + frames->held + frames->control))
