@@ -286,7 +286,7 @@ static int gather(struct frames *frames, struct window *window, struct frames_it
 
 	if (frames->left < length)
 		length = (size_t)frames->left;
-	if ((length > 0 || frames->is_final) && !reserve(frames, length))
+	if (length > 0 && !reserve(frames, length))
 		return fail(frames, FRAMES_CODE_INTERNAL_ERROR, "memory is short");
 	if (length > 0 &&
 	    !take_bytes(frames, window, length, frames->memory + frames->held + frames->control))
@@ -298,6 +298,8 @@ static int gather(struct frames *frames, struct window *window, struct frames_it
 		frames->is_inside = false;
 		return GO_ON;
 	}
+	if (!reserve(frames, 0)) /* the NUL of an empty message needs room too */
+		return fail(frames, FRAMES_CODE_INTERNAL_ERROR, "memory is short");
 	item->bytes = frames->memory + (is_control(frames) ? frames->held : 0);
 	item->length = *filled;
 	frames->is_given = true;
