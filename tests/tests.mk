@@ -14,7 +14,8 @@ TIME   = 60
 PROVE  = prove -j$(JOBS)
 RUN_BY = BUILD='$(BUILD)' PYTHONDONTWRITEBYTECODE=1 $(PROVE) --exec
 
-FUZZED     = $(filter-out replay,$(basename $(notdir $(wildcard tests/fuzz/*.c))))
+# Without libwslay there is no second opinion on frames.
+FUZZED     = $(filter-out replay $(if $(wildcard /usr/include/wslay/wslay.h),,frames),$(basename $(notdir $(wildcard tests/fuzz/*.c))))
 UNIT_TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/ws/*.c tests/fcgi/*.c)) $(FUZZED:%=$(BUILD)/tests/fuzz/%)
 TESTS      = $(UNIT_TESTS) $(BUILD)/faults/api $(wildcard $(ROOMS:%=tests/%/*.t))
 SELECTED   = $(if $(T),$(filter tests/$(T)% $(BUILD)/tests/$(T)% $(BUILD)/$(T)% %/$(T) %/$(T).t,$(TESTS)),$(TESTS))
@@ -23,7 +24,7 @@ $(BUILD)/obj/tests/%.o: CPPFLAGS += -I. -Itests/lib
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HTTP_OBJS) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LDLIBS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LIB_LIBS) $(LDLIBS)
 
 # The programs with calls that fail when a test says so, and those of libfcgi and hiredis among them. What these allocate
 # they do not check, so that only what we allocate fails.
@@ -40,17 +41,19 @@ $(FAULTY): LIBRARIES = -lfcgi -lhiredis
 $(BUILD)/faults/chat-and-libraries $(BUILD)/faults/duplex-and-libraries: LIBRARIES = -l:libfcgi.a -l:libhiredis.a
 $(FAULTY):
 	@mkdir -p $(@D)
-	$(CC) $(FAULTS) -o $@ $(sort $(filter %.o,$^)) $(filter %.a,$^) $(LIBRARIES) $(LDLIBS)
+	$(CC) $(FAULTS) -o $@ $(sort $(filter %.o,$^)) $(filter %.a,$^) $(LIBRARIES) $(LIB_LIBS) $(LDLIBS)
+
+$(BUILD)/tests/fuzz/frames $(BUILD)/libfuzzer/frames: FUZZ_LIBS = -lwslay
 
 # A fuzz target by itself: it replays its corpus.
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(HTTP_OBJS) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LDLIBS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(FUZZ_LIBS) $(LIB_LIBS) $(LDLIBS)
 
 # The same with libFuzzer, for "make fuzz", which has it watch what is tested and not the test.
 $(BUILD)/libfuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(HTTP_OBJS) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ -lhiredis $(LDLIBS)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ -lhiredis $(FUZZ_LIBS) $(LIB_LIBS) $(LDLIBS)
 
 $(BUILD)/obj/fcgi/%.o $(BUILD)/obj/ws/%.o: ALL_CFLAGS += $(WATCHED)
 
@@ -70,7 +73,7 @@ $(BUILD)/bench/libwebsockets: BENCH_LIBS = -lwebsockets
 $(addprefix $(BUILD)/bench/,load fanout smallest-fcgi libwebsockets):
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(BENCH_LIBS) $(LDLIBS)
-$(BUILD)/bench/echo-musl: ws/echo.c $(filter-out %/channel.c %/push.c,$(wildcard ws/lib/*.c)) $(wildcard ws/lib/*.h)
+$(BUILD)/bench/echo-musl: ws/echo.c $(filter-out %/channel.c %/push.c %/handshake-answer.c,$(wildcard ws/lib/*.c)) $(wildcard ws/lib/*.h)
 	@mkdir -p $(@D)
 	musl-gcc $(ALL_CFLAGS) -DDUPLEX_VERSION='"$(VERSION)"' $(ENDPOINT_LDFLAGS) -o $@ $(filter %.c,$^)
 generators: $(GENERATORS:%=$(BUILD)/bench/%)

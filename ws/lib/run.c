@@ -1,5 +1,4 @@
-#include "connection.h"
-#include "websocket.h"
+#include "lines.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -15,7 +14,7 @@
 #include <unistd.h>
 
 #define MAX_MESSAGE_VARIABLE "WEBSOCKET_MAX_MESSAGE"
-enum { MAX_MESSAGE_LIMIT = 1073741824, MAX_ADDRESS = 64 };
+enum { MAX_MESSAGE_LIMIT = 1073741824 };
 
 /* the limit that the environment sets, 0 if it is no such number */
 static size_t max_message(void)
@@ -47,32 +46,15 @@ static int watch_signals(void)
 }
 
 /*
- * A process of this policy, when a message wakes it, does not break off the one that runs. That one,
- * websocketd or Redis, gets on with what it has, and more messages come at a time. The price is paid
- * beside a program that computes without a pause: Linux before 6.6 lets that have its slice, some
- * milliseconds, first. musl has these functions in name only.
+ * A process of this policy, when a message wakes it, does not break off the one that runs. That
+ * one, websocketd or Redis, gets on with what it has, and more messages come at a time. The price
+ * is paid beside a program that computes without a pause: Linux before 6.6 lets that have its
+ * slice, some milliseconds, first. musl has these functions in name only.
  */
-static void wake_up_gently(void)
+static void set_batch_policy(void)
 {
 	if (syscall(SYS_sched_getscheduler, 0) == SCHED_OTHER)
 		syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &(struct sched_param){0});
-}
-
-/* the address that the nearest proxy saw, or the one that websocketd saw, if it looks like one */
-static const char *client_address(struct websocket *ws)
-{
-	const char *forwarded = websocket_variable(ws, "HTTP_X_FORWARDED_FOR");
-	const char *last = forwarded ? strrchr(forwarded, ',') : NULL;
-	const char *address = last ? last + 1 : forwarded;
-
-	if (address == NULL)
-		address = websocket_variable(ws, "REMOTE_ADDR");
-	if (address == NULL)
-		return "unknown client";
-	address += strspn(address, " ");
-
-	size_t length = strspn(address, "0123456789abcdefABCDEF.:[]");
-	return address[length] || length > MAX_ADDRESS ? "unknown client" : address;
 }
 
 static void rest(long milliseconds)
@@ -80,28 +62,27 @@ static void rest(long milliseconds)
 	nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000}, NULL);
 }
 
-/* Tells why the connection ended. websocketd drops what it has not yet read of our standard error
- * once we are gone, so it is given a moment for it. */
-static void report(const char *name, struct websocket *ws)
+/* Waits briefly until websocketd has read our standard error: it discards the rest when we exit. */
+static void wait_for_log(void)
 {
 	int unread = 0;
 
-	fprintf(stderr, "%s: %s: %s\n", name, client_address(ws), websocket_reason(ws));
 	for (int i = 0; i < 50 && ioctl(STDERR_FILENO, FIONREAD, &unread) == 0 && unread > 0; i++)
 		rest(1);
 }
 
-/* websocketd logs an error for a pipe whose process is gone before it has seen the pipe's end. */
-static void leave(struct websocket *ws)
+/* Closes the pipes and waits a little: websocketd logs an error for a pipe whose process is gone
+ * before it has seen the pipe's end. */
+static void close_and_linger(struct websocket *ws)
 {
 	websocket_free(ws);
-#ifndef __SANITIZE_ADDRESS__ /* which has its say at the exit */
+#ifndef __SANITIZE_ADDRESS__ /* which reports at the exit */
 	close(STDERR_FILENO);
 #endif
 	rest(10);
 }
 
-/* true if the program's first argument is this; view has no argv, so that a main needs none */
+/* true if the program's first argument is this; websocket_run is given no argv */
 static bool is_asked_for(const char *option)
 {
 	FILE *arguments = fopen("/proc/self/cmdline", "re");
@@ -130,16 +111,22 @@ static int started_by_hand(const char *name)
 	return 2;
 }
 
+bool is_websocket(void)
+{
+	return lines_is_started_by_websocketd();
+}
+
 int websocket_run(void (*view)(struct websocket *ws))
 {
 	const char *name = program_invocation_short_name;
 	struct websocket *ws = NULL;
 	size_t limit = max_message();
 
-	if (!is_websocket())
+	if (!lines_is_started_by_websocketd())
 		return started_by_hand(name);
 	if (limit == 0) {
-		fprintf(stderr, "%s: " MAX_MESSAGE_VARIABLE " is no number of bytes from 1 to %d\n",
+		fprintf(stderr,
+			"%s: " MAX_MESSAGE_VARIABLE " is not a number of bytes from 1 to %d\n",
 			name, MAX_MESSAGE_LIMIT);
 		return 2;
 	}
@@ -147,7 +134,7 @@ int websocket_run(void (*view)(struct websocket *ws))
 	mallopt(M_MMAP_THRESHOLD,
 		65536); /* else glibc keeps what a large message took, for a later one */
 #endif
-	wake_up_gently();
+	set_batch_policy();
 	int signals = watch_signals();
 	if (signals >= 0)
 		ws = websocket_open(STDIN_FILENO, STDOUT_FILENO, limit);
@@ -156,12 +143,14 @@ int websocket_run(void (*view)(struct websocket *ws))
 			strerror(errno));
 		return 1;
 	}
-	ws->signals = signals;
+	((struct lines *)ws)->signals = signals;
+	ws->log_name = name;
 	view(ws);
 
 	bool failed = websocket_reason(ws) != NULL;
 	if (failed)
-		report(name, ws);
-	leave(ws);
+		connection_log(ws, websocket_reason(ws));
+	wait_for_log();
+	close_and_linger(ws);
 	return failed;
 }
