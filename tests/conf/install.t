@@ -31,7 +31,8 @@ static void hello(struct websocket *ws)
 	struct websocket_message message;
 
 	while (websocket_wait(ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE)
-		websocket_send(ws, "hello", 5);
+		if (websocket_send(ws, "hello", 5) < 0)
+			return;
 }
 
 int main(void)

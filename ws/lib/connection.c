@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -198,7 +199,7 @@ int websocket_refuse(struct websocket *ws, int status)
 
 const char *websocket_variable(struct websocket *ws, const char *name)
 {
-	return ws->carrier->variable(ws, name);
+	return ws ? ws->carrier->variable(ws, name) : getenv(name);
 }
 
 bool websocket_is_closed(struct websocket *ws)
