@@ -15,14 +15,10 @@ static const struct {
 	size_t length;
 	int line;
 } table[] = {
-#define T(query, value) \
-	{ \
-		query, value, sizeof(value) - 1, __LINE__ \
-	}
-#define NONE(query) \
-	{ \
-		query, NULL, 0, __LINE__ \
-	}
+/* clang-format off */
+#define T(query, value) {query, value, sizeof(value) - 1, __LINE__}
+#define NONE(query) {query, NULL, 0, __LINE__}
+	/* clang-format on */
 	NONE(""),
 	NONE("&"),
 	NONE("&&&"),

@@ -1,8 +1,8 @@
 /* The HTTP table without a server: CGI variables in, header block and body out. Each response is
  * made twice, as GET and as HEAD, whose head must be the same. */
 #include "fcgi/route.h"
-#include "fcgi/http.h"
 #include "fcgi/files.h"
+#include "fcgi/http.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -24,10 +24,10 @@ static const struct {
 	size_t length;
 	int line;
 } table[] = {
+/* clang-format off */
 #define T(script, info, query, status, header, body) \
-	{ \
-		script, info, query, status, header, body, sizeof(body) - 1, __LINE__ \
-	}
+	{script, info, query, status, header, body, sizeof(body) - 1, __LINE__}
+	/* clang-format on */
 	T("/echo", "", "message=Hello%2C+World%21", "200 OK", TEXT "Content-Length: 13\r\n",
 	  "Hello, World!"),
 	T("/echo", "", "message=hi", "200 OK",
@@ -266,7 +266,8 @@ static void check_missing(void)
 	const char *name;
 
 	unlink("page/echo.css");
-	ok(files_open(&files, "page", &name) < 0 && errno == ENOENT && strcmp(name, "echo.css") == 0,
+	ok(files_open(&files, "page", &name) < 0 && errno == ENOENT &&
+		   strcmp(name, "echo.css") == 0,
 	   "a page without one of its files cannot be opened");
 	files_close(&files);
 	mkdir("page/echo.css", 0700);

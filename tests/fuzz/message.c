@@ -8,8 +8,8 @@
  * these but the newline is repeated as often as the scale says, and the limits are multiplied by
  * it, so that a short input fills the large blocks of memory too.
  */
-#include "inbox.h"
 #include "fuzz.h"
+#include "inbox.h"
 
 enum { HEAD = 4, LARGEST = 131072 };
 

@@ -3,8 +3,8 @@
  * regression test for any compiler. With arguments it runs it for those files, which is how a
  * finding of "make fuzz" is looked at.
  */
-#include "tap.h"
 #include "fuzz.h"
+#include "tap.h"
 
 #include <dirent.h>
 #include <errno.h>

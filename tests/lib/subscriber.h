@@ -2,8 +2,8 @@
 #ifndef SUBSCRIBER_H
 #define SUBSCRIBER_H
 
-#include "push.h"
 #include "fake_redis.h"
+#include "push.h"
 #include "tap.h"
 
 #include <errno.h>

@@ -17,10 +17,10 @@ static const struct {
 	enum inbox_state state;
 	int line;
 } table[] = {
+/* clang-format off */
 #define T(input, messages, state) \
-	{ \
-		input, sizeof(input) - 1, messages, sizeof(messages) - 1, state, __LINE__ \
-	}
+	{input, sizeof(input) - 1, messages, sizeof(messages) - 1, state, __LINE__}
+	/* clang-format on */
 	T("", "", INBOX_OPEN),
 	T("a", "", INBOX_OPEN),
 	T("a\n", "[a]", INBOX_OPEN),
