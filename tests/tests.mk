@@ -3,7 +3,7 @@ ROOMS = ws fcgi html conf faults bench
 
 # The packages of all of them. libclang-rt-14-dev is for libFuzzer and the sanitizers of clang.
 DEPS_CHECK = $(sort $(DEPS_RUN) $(foreach server,$(SERVERS),$(DEPS_$(server)))) lighttpd-mod-openssl \
-             clang clang-tidy cppcheck gcovr libclang-rt-14-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
+             clang clang-format clang-tidy cppcheck gcovr libclang-rt-14-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
              apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox \
              python3 python3-websockets python3-selenium chromium chromium-driver chromium-sandbox
 DEPS_BENCH = $(DEPS_RUN) python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
