@@ -1,7 +1,7 @@
 # duplex: HTTP and WebSocket at one URL. "make help" lists the targets; those of the tests are in tests/tests.mk.
 
 # The one place: --version, the man pages, duplex.pc and CHANGELOG.md follow it.
-VERSION = 0.1.0
+VERSION = 0.2.0
 
 SERVERS = lighttpd apache nginx caddy haproxy
 SERVER  = lighttpd

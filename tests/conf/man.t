@@ -74,6 +74,17 @@ def check_options():
     tap.equal(set(re.findall(r"^\.It Fl -(\w+)", SOURCES["fcgi/duplex-fcgi.8"], re.M)), options, "duplex-fcgi(8) has the options of --help")
 
 
+def check_answers():
+    page = SOURCES["fcgi/duplex-fcgi.8"]
+    answers = page.partition(".Ss Answers")[2].partition(".Sh ENVIRONMENT")[0]
+    statuses = set(re.findall(r"^\t\{(\d\d\d), ", (stack.ROOT / "fcgi/http.c").read_text(), re.M))
+    tap.ok(len(statuses) >= 11, f"fcgi/http.c has {len(statuses)} statuses")
+    tap.equal({status for status in statuses if not re.search(rf"\b{status}\b", answers)}, set(), "duplex-fcgi(8) has every status that is answered")
+    routes = set(re.findall(r'^([A-Z]+)\("(.+?)"', (stack.ROOT / "fcgi/routes.h").read_text(), re.M))
+    lacking = {(method, path) for method, path in routes if not re.search(rf"{method} {re.escape(path)}(\s|$)", answers, re.M)}
+    tap.equal(lacking, set(), "duplex-fcgi(8) has every path of the route table, with its method")
+
+
 def example(page):
     return re.search(r"^ *(#include <.*?\n *int main\(void\)\n.*?\n *}\n)", rendered(page).partition("\nEXAMPLES\n")[2], re.S | re.M)[1]
 
@@ -103,5 +114,6 @@ check_functions("ws/lib/websocket.h", "ws/lib/websocket.3", 14)
 check_functions("ws/lib/push.h", "ws/lib/websocket_subscribe.3", 2)
 check_values()
 check_options()
+check_answers()
 check_example()
 tap.done()
