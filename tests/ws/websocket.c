@@ -87,20 +87,22 @@ static void check_messages(void)
 	struct peer peer = connect_peer(100);
 	struct websocket_message message;
 
-	ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE, "nothing to read");
+	ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE,
+	   "websocket_read finds nothing before a message came");
 	ok(websocket_wait(peer.ws, &message, 0) == WEBSOCKET_NONE,
-	   "nothing to wait for in no time");
+	   "websocket_wait with no time finds nothing before a message came");
 	ok(websocket_count_messages(peer.ws) == 0 && !websocket_has_messages(peer.ws),
-	   "no messages");
+	   "no messages are counted before one came");
 	put(&peer, "one\ntwo\n\n");
 	ok(websocket_count_messages(peer.ws) == 3 && websocket_has_messages(peer.ws),
-	   "three messages");
-	is_next(&peer, "one", 3, "the first");
-	is_next(&peer, "two", 3, "the second");
-	is_next(&peer, "", 0, "the empty one");
-	ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE, "and no more");
+	   "three messages are counted");
+	is_next(&peer, "one", 3, "the first of three messages");
+	is_next(&peer, "two", 3, "the second of three messages");
+	is_next(&peer, "", 0, "the third message, which is empty");
+	ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE,
+	   "after three messages websocket_read finds nothing more");
 	ok(!websocket_is_closed(peer.ws) && websocket_reason(peer.ws) == NULL,
-	   "the connection is open");
+	   "the connection is open, and has no reason for an end");
 	disconnect(&peer);
 }
 
@@ -120,8 +122,9 @@ static void check_timeout(void)
 
 	put(&peer, "incomplete");
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	ok(websocket_wait(peer.ws, &message, 60) == WEBSOCKET_NONE, "the time runs out");
-	ok(elapsed_ms(&start) >= 59, "after the time, not before it");
+	ok(websocket_wait(peer.ws, &message, 60) == WEBSOCKET_NONE,
+	   "websocket_wait returns when the time is up");
+	ok(elapsed_ms(&start) >= 59, "websocket_wait does not return before the time is up");
 	disconnect(&peer);
 }
 
@@ -129,23 +132,26 @@ static void check_send(void)
 {
 	struct peer peer = connect_peer(100);
 
-	ok(websocket_send(peer.ws, "hello", 5) == 0, "send");
-	has_sent(&peer, "hello\n", 6, "it is written at once");
+	ok(websocket_send(peer.ws, "hello", 5) == 0, "websocket_send takes a text");
+	has_sent(&peer, "hello\n", 6, "a text that was sent is written at once");
 	ok(websocket_send(peer.ws, "", 0) == 0 && websocket_send(peer.ws, NULL, 0) == 0,
-	   "send nothing");
-	has_sent(&peer, "\n\n", 2, "two empty messages");
-	ok(websocket_send(peer.ws, "a\0b", 3) == 0, "send NUL");
-	has_sent(&peer, "a\0b\n", 4, "NUL is a byte");
+	   "websocket_send takes an empty text, also one at NULL");
+	has_sent(&peer, "\n\n", 2, "two empty messages are written");
+	ok(websocket_send(peer.ws, "a\0b", 3) == 0, "websocket_send takes a text with a NUL");
+	has_sent(&peer, "a\0b\n", 4, "a NUL in a text is written like any other byte");
 	ok(websocket_send(peer.ws, "a\r", 2) == 0 && websocket_send(peer.ws, "\r", 1) == 0,
-	   "send a trailing carriage return");
-	has_sent(&peer, "a\r\r\n\r\r\n", 7, "another follows it, for websocketd to cut off");
+	   "websocket_send takes a text that ends in a carriage return");
+	has_sent(&peer, "a\r\r\n\r\r\n", 7,
+		 "a second carriage return is written after it, for websocketd to cut off");
 	errno = 0;
-	ok(websocket_send(peer.ws, "a\nb", 3) == -1 && errno == EINVAL, "a newline is refused");
+	ok(websocket_send(peer.ws, "a\nb", 3) == -1 && errno == EINVAL,
+	   "websocket_send refuses a text with a newline");
 	errno = 0;
 	ok(websocket_send(peer.ws, "a\xC3", 2) == -1 && errno == EILSEQ,
-	   "invalid UTF-8 is refused");
-	has_sent(&peer, "", 0, "and nothing was sent");
-	ok(websocket_send(peer.ws, "\xF0\x9F\x98\x80", 4) == 0, "the connection is as before");
+	   "websocket_send refuses invalid UTF-8");
+	has_sent(&peer, "", 0, "of a text that was refused nothing is written");
+	ok(websocket_send(peer.ws, "\xF0\x9F\x98\x80", 4) == 0,
+	   "websocket_send works after a text was refused");
 	disconnect(&peer);
 }
 
@@ -157,19 +163,22 @@ static void check_end(void)
 	put(&peer, "last\n");
 	close(peer.to);
 	peer.to = -1;
-	is_next(&peer, "last", 4, "what came before the end");
+	is_next(&peer, "last", 4, "a message that came before the end is delivered");
 	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_CLOSED,
-	   "then it is closed");
-	ok(websocket_read(peer.ws, &message) == WEBSOCKET_CLOSED, "and stays so");
-	ok(websocket_is_closed(peer.ws) && websocket_reason(peer.ws) == NULL, "which is no error");
-	ok(websocket_send(peer.ws, "a", 1) == -1 && errno == EPIPE, "nothing can be sent");
+	   "websocket_wait returns WEBSOCKET_CLOSED after the last message");
+	ok(websocket_read(peer.ws, &message) == WEBSOCKET_CLOSED,
+	   "websocket_read returns WEBSOCKET_CLOSED from then on");
+	ok(websocket_is_closed(peer.ws) && websocket_reason(peer.ws) == NULL,
+	   "an ordinary end is not an error");
+	ok(websocket_send(peer.ws, "a", 1) == -1 && errno == EPIPE,
+	   "nothing can be sent after the end");
 	disconnect(&peer);
 
 	peer = connect_peer(100);
 	close(peer.from);
 	peer.from = -1;
 	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_CLOSED,
-	   "a closed output ends a wait");
+	   "websocket_wait ends when the output is closed");
 	disconnect(&peer);
 
 	peer = connect_peer(100);
@@ -177,11 +186,13 @@ static void check_end(void)
 	websocket_close(peer.ws);
 	websocket_close(peer.ws);
 	char byte;
-	ok(read(peer.from, &byte, 1) == 0, "close is seen");
+	ok(read(peer.from, &byte, 1) == 0, "the peer sees the end when websocket_close is called");
 	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_CLOSED,
-	   "after close it is closed");
-	ok(websocket_send(peer.ws, "a", 1) == -1 && errno == EPIPE, "and nothing can be sent");
-	ok(websocket_count_messages(peer.ws) == 0 && websocket_is_closed(peer.ws), "nor read");
+	   "websocket_wait returns WEBSOCKET_CLOSED after websocket_close");
+	ok(websocket_send(peer.ws, "a", 1) == -1 && errno == EPIPE,
+	   "nothing can be sent after websocket_close");
+	ok(websocket_count_messages(peer.ws) == 0 && websocket_is_closed(peer.ws),
+	   "nothing can be read after websocket_close");
 	disconnect(&peer);
 }
 
@@ -191,17 +202,20 @@ static void check_error(const char *input, int error, const char *reason)
 	struct websocket_message message;
 
 	put(&peer, input);
-	is_next(&peer, "good", 4, "what came before the error");
-	ok(websocket_send(peer.ws, "good", 4) == 0, "it can be answered");
+	is_next(&peer, "good", 4, "a message that came before the error is delivered");
+	ok(websocket_send(peer.ws, "good", 4) == 0,
+	   "a message that came before the error can be answered");
 	errno = 0;
 	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_ERROR &&
 		   errno == error,
-	   "then: %s", strerror(error));
+	   "websocket_wait returns the error: %s", strerror(error));
 	errno = 0;
-	ok(websocket_read(peer.ws, &message) == WEBSOCKET_ERROR && errno == error, "and again");
+	ok(websocket_read(peer.ws, &message) == WEBSOCKET_ERROR && errno == error,
+	   "websocket_read returns the same error again");
 	ok(websocket_reason(peer.ws) && strcmp(websocket_reason(peer.ws), reason) == 0,
-	   "because %s", reason);
-	ok(websocket_send(peer.ws, "a", 1) == -1 && errno == EPIPE, "nothing can be sent");
+	   "websocket_reason after the error: %s", reason);
+	ok(websocket_send(peer.ws, "a", 1) == -1 && errno == EPIPE,
+	   "nothing can be sent after the error");
 	disconnect(&peer);
 }
 
@@ -300,7 +314,7 @@ static void check_queue_limit(void)
 	ok(event == WEBSOCKET_ERROR && errno == ENOBUFS,
 	   "a client that only sends ends at the queue's limit");
 	ok(websocket_reason(peer.ws) && strstr(websocket_reason(peer.ws), "ahead of what it read"),
-	   "with the reason");
+	   "the queue's limit is the reason that is told");
 	disconnect(&peer);
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
@@ -319,16 +333,18 @@ static void check_fd(void)
 	struct websocket_message message;
 	int fd = websocket_fd(peer.ws);
 
-	ok(fd >= 0 && websocket_fd(peer.ws) == fd, "a descriptor to poll");
-	ok(readable(fd) == 0, "not readable");
+	ok(fd >= 0 && websocket_fd(peer.ws) == fd,
+	   "websocket_fd returns the same descriptor each time");
+	ok(readable(fd) == 0, "the descriptor is not readable while nothing came");
 	put(&peer, "a\n");
-	ok(readable(fd) == 1, "readable");
-	is_next(&peer, "a", 1, "the message");
-	ok(readable(fd) == 0, "not readable again");
+	ok(readable(fd) == 1, "the descriptor is readable when a message came");
+	is_next(&peer, "a", 1, "a message that the descriptor announced");
+	ok(readable(fd) == 0, "the descriptor is not readable once the message was taken");
 	close(peer.from);
 	peer.from = -1;
-	ok(readable(fd) == 1, "readable when the output is closed");
-	ok(websocket_read(peer.ws, &message) == WEBSOCKET_CLOSED, "and closed");
+	ok(readable(fd) == 1, "the descriptor is readable when the output is closed");
+	ok(websocket_read(peer.ws, &message) == WEBSOCKET_CLOSED,
+	   "websocket_read returns WEBSOCKET_CLOSED when the output is closed");
 	disconnect(&peer);
 }
 
@@ -340,14 +356,17 @@ static void check_fd_after_count(void)
 	int fd = websocket_fd(peer.ws);
 
 	put(&peer, "a\nb\n");
-	ok(websocket_count_messages(peer.ws) == 2 && readable(fd) == 1, "readable after a count");
-	is_next(&peer, "a", 1, "one of two");
-	ok(readable(fd) == 1, "still readable");
-	is_next(&peer, "b", 1, "the other");
-	ok(readable(fd) == 0, "not any more");
+	ok(websocket_count_messages(peer.ws) == 2 && readable(fd) == 1,
+	   "the descriptor is readable after a count found two messages");
+	is_next(&peer, "a", 1, "the first of two messages that were counted");
+	ok(readable(fd) == 1, "the descriptor is readable while one counted message is left");
+	is_next(&peer, "b", 1, "the second of two messages that were counted");
+	ok(readable(fd) == 0, "the descriptor is not readable once both were taken");
 	put(&peer, "\xFF\n");
-	ok(websocket_count_messages(peer.ws) == 0 && readable(fd) == 1, "readable after an error");
-	ok(websocket_read(peer.ws, &message) == WEBSOCKET_ERROR, "which is read");
+	ok(websocket_count_messages(peer.ws) == 0 && readable(fd) == 1,
+	   "the descriptor is readable after a count found an error");
+	ok(websocket_read(peer.ws, &message) == WEBSOCKET_ERROR,
+	   "websocket_read returns the error that a count found");
 	disconnect(&peer);
 }
 
@@ -357,20 +376,23 @@ static void check_socket(void)
 	struct websocket_message message;
 
 	put(&peer, "hi\n");
-	is_next(&peer, "hi", 2, "over one socket");
+	is_next(&peer, "hi", 2, "a message over one socket for both directions");
 	put(&peer, "thr");
-	ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE, "an incomplete message is none");
+	ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE,
+	   "websocket_read finds nothing while a message is incomplete");
 	put(&peer, "ee\n");
 	ok(websocket_read(peer.ws, &message) == WEBSOCKET_MESSAGE,
-	   "read finds it when it is whole");
-	is(message.text, message.length + 1, "three", 6, "and a NUL follows it");
-	ok(websocket_send(peer.ws, "ho", 2) == 0 && websocket_fd(peer.ws) >= 0, "both ways");
-	has_sent(&peer, "ho\n", 3, "the answer");
+	   "websocket_read finds the message once it is complete");
+	is(message.text, message.length + 1, "three", 6,
+	   "a NUL follows the message that came in two parts");
+	ok(websocket_send(peer.ws, "ho", 2) == 0 && websocket_fd(peer.ws) >= 0,
+	   "one socket serves to send, and has a descriptor to poll");
+	has_sent(&peer, "ho\n", 3, "a message is sent over one socket for both directions");
 	close(peer.to);
 	close(peer.from);
 	peer.to = peer.from = -1;
 	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_CLOSED,
-	   "until it is closed");
+	   "websocket_wait returns WEBSOCKET_CLOSED when the socket is closed");
 	disconnect(&peer);
 }
 
@@ -400,11 +422,11 @@ static void check_binary(size_t length)
 	binary[length] = '\0';
 	put(&peer, "text\n");
 	put(&peer, binary);
-	is_next(&peer, "text", 4, "what came before a binary message");
+	is_next(&peer, "text", 4, "text that came before a binary message");
 	errno = 0;
 	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_ERROR &&
 		   errno == EBADMSG && websocket_reason(peer.ws),
-	   "one of %zu bytes ends the connection", length);
+	   "a binary message of %zu bytes ends the connection", length);
 	disconnect(&peer);
 }
 
@@ -477,14 +499,15 @@ int main(void)
 		check_no_false_alarm(size, 5000);
 		check_no_false_alarm(size, 100000);
 	}
-	ok(websocket_open(-1, 1, 10) == NULL && errno == EBADF, "no connection over no descriptor");
+	ok(websocket_open(-1, 1, 10) == NULL && errno == EBADF,
+	   "websocket_open refuses a descriptor that is not open");
 	ok(!is_websocket() && websocket_variable(NULL, "GATEWAY_INTERFACE") == NULL,
-	   "no websocketd");
+	   "without GATEWAY_INTERFACE is_websocket is false");
 	setenv("GATEWAY_INTERFACE", "CGI/1.1", 1);
-	ok(!is_websocket(), "CGI is no websocketd");
+	ok(!is_websocket(), "CGI's GATEWAY_INTERFACE does not make is_websocket true");
 	setenv("GATEWAY_INTERFACE", "websocketd-CGI/0.1", 1);
 	ok(is_websocket() &&
 		   strcmp(websocket_variable(NULL, "GATEWAY_INTERFACE"), "websocketd-CGI/0.1") == 0,
-	   "websocketd");
+	   "websocketd's GATEWAY_INTERFACE makes is_websocket true");
 	return done();
 }
