@@ -104,8 +104,9 @@ static void check_thousand(void)
 	for (int i = 0; i < COUNT; i++)
 		length += (size_t)snprintf(query + length, SIZE - length, "%smessage=%d",
 					   i ? "&" : "", i);
-	ok(query_value(query, length, "message", &value, &value_length), "a thousand parameters");
-	is(value, value_length, "999", 3, "the last of a thousand");
+	ok(query_value(query, length, "message", &value, &value_length),
+	   "message is found among a thousand parameters of that name");
+	is(value, value_length, "999", 3, "the last of a thousand parameters is the value");
 	free(query);
 }
 

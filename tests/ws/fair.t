@@ -117,13 +117,13 @@ def check_memory(site, own):
     for pid in set(site.endpoints()) - set(own):
         with contextlib.suppress(OSError, TypeError):  # one that is just being ended
             kib.append(stack.memory(pid, "VmHWM", "status"))
-    tap.ok(kib and max(kib) < 20 * 1024 or stack.SANITIZED, f"the processes of these two stay within the queue's limit, in KiB: {kib}")
+    tap.ok(kib and max(kib) < 20 * 1024 or stack.SANITIZED, f"the processes of a flooding client and of one that never reads stay within the queue's limit, in KiB: {kib}")
     servers = {name: stack.memory(site.pid(name), "Rss") for name in ("lighttpd", "websocketd")}
-    tap.ok(max(servers.values()) < 48 * 1024 or stack.SANITIZED, f"and the servers' memory is bounded, in KiB: {servers}")
+    tap.ok(max(servers.values()) < 48 * 1024 or stack.SANITIZED, f"the servers' memory stays bounded beside a flood and a client that never reads, in KiB: {servers}")
 
 
 with stack.Stack() as site:
     asyncio.run(check_fair(site))
-    tap.ok(stack.wait_until(lambda: not site.endpoints(), 5), "when they go nothing is left")
+    tap.ok(stack.wait_until(lambda: not site.endpoints(), 5), "no process is left when the flooding client and the one that never reads are gone")
     stack.finish(site, r"echo: 127\.0\.0\.1: the client sent more than \d+ bytes ahead of what it read", *stack.GONE)
 tap.done()
