@@ -62,23 +62,23 @@ def check_ordinary(site):
         send(site.port, handshake(), frames.text(b"hi"), frames.close())
     stack.wait_until(lambda: not site.endpoints())
     ordinary = r"run: http://|server started|:notice\]|\"level\":\"info\"" + "|STDERR.*file already closed" * stack.SANITIZED
-    tap.equal([line for line in site.log().splitlines() if not re.search(ordinary, line)], [], "connections, messages and their end: no line")
+    tap.equal([line for line in site.log().splitlines() if not re.search(ordinary, line)], [], "connections, messages and ordinary ends leave no line in the log")
 
 
 def check_server(name, tree):
     with stack.Stack(root=tree, build=tree / "build", user=stack.USER, SERVER=name) as site:
-        tap.ok(True, f"{name} runs")
+        tap.ok(True, f"{name} runs with duplex")
         check_ordinary(site)
         send(site.port, handshake(), frames.text(b"\xff"))
         wanted = r"echo: 127\.0\.0\.1: the client sent text that is not valid UTF-8$"
-        tap.ok(stack.wait_until(lambda: re.search(wanted, site.log(), re.M)), "one that breaks a rule: its address and the reason")
+        tap.ok(stack.wait_until(lambda: re.search(wanted, site.log(), re.M)), f"{name}: a client that breaks a rule is logged, with its address and the reason")
         reached = hostile(site.port)
-        tap.ok(reached >= 20, f"{reached} hostile handshakes come as far as the endpoint")
+        tap.ok(reached >= 20, f"{name}: {reached} hostile handshakes come as far as the endpoint")
         stack.wait_until(lambda: not site.endpoints())
         raw = site.raw_log()
-        tap.equal(sorted(set(re.findall(rb"[^\n\t -~]+", raw))), [], "nothing in the log but printable ASCII")
-        tap.equal([line for line in raw.split(b"\n") if line.startswith(b"forged")], [], "and no line is forged")
-        tap.ok(len(re.findall(rb"\| echo: ", raw)) >= reached, "a line for each")
+        tap.equal(sorted(set(re.findall(rb"[^\n\t -~]+", raw))), [], f"{name}: the log has nothing but printable ASCII")
+        tap.equal([line for line in raw.split(b"\n") if line.startswith(b"forged")], [], f"{name}: no line of the log is forged")
+        tap.ok(len(re.findall(rb"\| echo: ", raw)) >= reached, f"{name}: the endpoint logs a line for each hostile handshake")
         site.stop()
 
 

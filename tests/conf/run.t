@@ -28,9 +28,9 @@ def launch(**environment):
 
 def check_refusal(name, wanted, **environment):
     status, output, errors = launch(**environment)
-    tap.equal((status, output), (1, ""), f"{name}: status 1")
-    tap.ok(re.fullmatch(rf"run: [^\n]*{wanted}[^\n]*\n", errors), f"and one line: {errors.strip()}")
-    tap.equal(os.listdir(TMP.name), [], "and no file is left")
+    tap.equal((status, output), (1, ""), f"{name}: the launcher exits with 1 and prints nothing")
+    tap.ok(re.fullmatch(rf"run: [^\n]*{wanted}[^\n]*\n", errors), f"{name}: the launcher says why in one line: {errors.strip()}")
+    tap.equal(os.listdir(TMP.name), [], f"{name}: the launcher leaves no file")
 
 
 def check_refusals():
@@ -55,26 +55,26 @@ def open_socket(site):
     """A WebSocket, so that there is a process of each kind."""
     client = socket.create_connection(("127.0.0.1", site.port))
     client.sendall(frames.HANDSHAKE)
-    tap.ok(client.recv(4096).startswith(b"HTTP/1.1 101 "), "a WebSocket is open")
+    tap.ok(client.recv(4096).startswith(b"HTTP/1.1 101 "), "a WebSocket is open under make run")
     return client
 
 
 def check_signals():
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         with stack.Stack(TMPDIR=TMP.name) as site, open_socket(site):
-            tap.ok(stack.wait_until(lambda: len(stack.descendants(site.launch.pid)) == 7), "lighttpd, two workers, websocketd, its log, an echo and Redis")
-            tap.equal(site.stop(sig), 0, f"{sig.name} ends it with status 0")
-            tap.equal((site.left, os.listdir(TMP.name), site.unexpected()), ([], [], []), "no process, file or message is left")
+            tap.ok(stack.wait_until(lambda: len(stack.descendants(site.launch.pid)) == 7), "make run has lighttpd, two workers, websocketd, its log, an echo and Redis")
+            tap.equal(site.stop(sig), 0, f"{sig.name} ends the launcher with status 0")
+            tap.equal((site.left, os.listdir(TMP.name), site.unexpected()), ([], [], []), f"{sig.name} leaves no process, file or message")
 
 
 def check_death(name):
     with stack.Stack(TMPDIR=TMP.name) as site, open_socket(site):
         everything = stack.descendants(site.launch.pid)
         os.kill(site.pid(name), signal.SIGKILL)
-        tap.equal(site.launch.wait(30), 1, f"{name} is killed: status 1")
+        tap.equal(site.launch.wait(30), 1, f"the launcher exits with 1 when {name} is killed")
         stack.wait_until(lambda: not any(map(stack.is_alive, everything)), 1)
-        tap.equal(([stack.name_of(pid) for pid in everything if stack.is_alive(pid)], os.listdir(TMP.name)), ([], []), "nothing is left")
-        tap.equal(site.unexpected(), [f"run: {name} ended with status 137"], "and one line says why")
+        tap.equal(([stack.name_of(pid) for pid in everything if stack.is_alive(pid)], os.listdir(TMP.name)), ([], []), f"no process and no file is left when {name} is killed")
+        tap.equal(site.unexpected(), [f"run: {name} ended with status 137"], f"one line says that {name} was killed")
 
 
 def check_kill_launcher():
@@ -82,7 +82,7 @@ def check_kill_launcher():
         everything = stack.descendants(site.launch.pid)
         site.launch.kill()
         site.launch.wait()
-        tap.ok(stack.wait_until(lambda: not any(map(stack.is_alive, everything)), 5), "the launcher is killed: its children end")
+        tap.ok(stack.wait_until(lambda: not any(map(stack.is_alive, everything)), 5), "when the launcher is killed its children end")
         for directory in pathlib.Path(TMP.name).iterdir():
             subprocess.run(["rm", "-r", directory], check=True)
 
@@ -96,8 +96,8 @@ def check_worker_respawn():
         def answers():
             return subprocess.run(["curl", "-s", "-m", "5", site.url("/echo?message=hi")], capture_output=True).stdout == b"hi"
 
-        tap.ok(stack.wait_until(answers, 10), "both FastCGI workers are killed: lighttpd starts others")
-        tap.ok(not set(before) & set(site.pids("duplex")), "which are others")
+        tap.ok(stack.wait_until(answers, 10), "when both FastCGI workers are killed lighttpd starts others")
+        tap.ok(not set(before) & set(site.pids("duplex")), "the workers that lighttpd starts are other processes")
         site.stop()
 
 
@@ -106,8 +106,8 @@ def check_loopback():
         listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, check=True).stdout.decode()
         pids = {site.pid("websocketd"), site.pid("lighttpd")}
         addresses = [line.split()[3] for line in listening.splitlines() if any(f"pid={pid}," in line for pid in pids)]
-        tap.equal(len(addresses), 2, "two ports are listened on")
-        tap.ok(all(address.startswith("127.0.0.1:") for address in addresses), f"on loopback alone: {addresses}")
+        tap.equal(len(addresses), 2, "make run listens on two ports")
+        tap.ok(all(address.startswith("127.0.0.1:") for address in addresses), f"make run listens on loopback only: {addresses}")
         site.stop()
 
 
@@ -141,7 +141,7 @@ def check_ctrl_c():
     os.close(controller)
     stack.wait_until(lambda: not any(map(stack.is_alive, everything)), 2)
     tap.ok(len(everything) >= 5 and not any(map(stack.is_alive, everything)), "one Ctrl-C ends make run, and no process is left")
-    tap.equal(os.listdir(TMP.name), [], "nor a file")
+    tap.equal(os.listdir(TMP.name), [], "one Ctrl-C leaves no file of make run")
 
 
 check_refusals()

@@ -90,7 +90,7 @@ def judge_echo(outcome, output, status, said):
 
 
 def check_echo():
-    tap.equal(judge_echo("goes on", *run_echo({})), None, "without a fault all comes back")
+    tap.equal(judge_echo("goes on", *run_echo({})), None, "echo: without a fault every message comes back")
     faulty.check("echo", ECHO, lambda outcome, environment: judge_echo(outcome, *run_echo(environment)))
 
 
@@ -126,7 +126,7 @@ def judge_fastcgi(outcome, wanted, answers, status, said):
 
 def check_fastcgi(program, table, page, family):
     wanted, status, said = run_fastcgi(program, page, family, {})
-    tap.equal((wanted[0], wanted[4], status, said), (b"one", b"two", 0, b""), f"{program}: without a fault all is answered")
+    tap.equal((wanted[0], wanted[4], status, said), (b"one", b"two", 0, b""), f"{program}: without a fault every request is answered")
     faulty.check(program, table, lambda outcome, environment: judge_fastcgi(outcome, wanted, *run_fastcgi(program, page, family, environment)))
 
 

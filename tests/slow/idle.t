@@ -23,7 +23,7 @@ async def main(sites):
             answer = await servers.echo(client, "still there")
         except servers.websockets.ConnectionClosed as error:
             answer = error
-        tap.equal(answer, "still there", f"{name}: open after {SILENCE} s of silence")
+        tap.equal(answer, "still there", f"{name}: a WebSocket is open after {SILENCE} s of silence")
         await client.close()
 
 
