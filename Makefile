@@ -10,7 +10,7 @@ PORT  = 8080
 BIND  = 127.0.0.1
 
 # The Debian packages that running needs; conf/README.md gives a reason for each.
-DEPS_RUN      = gcc libc6-dev libfcgi-dev libhiredis-dev libmd-dev redis-server websocketd multiwatch iproute2 $(DEPS_$(SERVER))
+DEPS_RUN      = gcc libc6-dev libfcgi-dev libhiredis-dev libmd-dev pkgconf redis-server websocketd multiwatch iproute2 $(DEPS_$(SERVER))
 DEPS_lighttpd = lighttpd
 DEPS_apache   = apache2 spawn-fcgi
 DEPS_nginx    = nginx spawn-fcgi
@@ -62,7 +62,7 @@ $(BUILD)/obj/%.o: %.c
 $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/ws/lib/run.o: CPPFLAGS += -DDUPLEX_VERSION='"$(VERSION)"'
 $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/ws/lib/run.o: Makefile
 
-$(LIB): $(call objects,ws/lib/*.c)
+$(LIB): $(call objects,ws/lib/*.c ws/lib/resident/*.c)
 	rm -f $@
 	$(AR) rcs $@ $^
 
@@ -104,5 +104,9 @@ help: ## list the targets
 
 .PHONY: all deps run install uninstall clean help
 .SECONDARY:
+# With -j too, what "make deps run" installs is there before anything is built.
+ifneq ($(filter deps%,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
 -include tests/tests.mk
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
