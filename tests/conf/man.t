@@ -13,6 +13,8 @@ import tap
 
 stack.need("mandoc")
 HEADERS = {"ws/lib/websocket.3": "ws/lib/websocket.h", "ws/lib/websocket_subscribe.3": "ws/lib/push.h"}
+# what the library itself is linked with
+NEEDED = re.findall(r"-l(?!websocket)\w+", re.search(r"^Libs: (.*)", (stack.ROOT / "ws/lib/duplex.pc").read_text(), re.M)[1])
 PAGES = (*HEADERS, "conf/duplex.7", "fcgi/duplex-fcgi.8")
 
 
@@ -94,7 +96,7 @@ def compile_example(page, program, *libraries):
     program.with_suffix(".c").write_text(example(page))
     sanitizers = ["-fsanitize=address,undefined"] if stack.SANITIZED else []
     result = subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", *sanitizers, program.with_suffix(".c"), "-o", program,
-                             "-I", stack.ROOT / "ws/lib", stack.BUILD / "libwebsocket.a", *libraries], capture_output=True)
+                             "-I", stack.ROOT / "ws/lib", stack.BUILD / "libwebsocket.a", *libraries, *NEEDED], capture_output=True)
     tap.equal((result.returncode, result.stderr.decode()), (0, ""), f"the example of {page} is compiled without a warning")
 
 

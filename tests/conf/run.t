@@ -41,7 +41,7 @@ def check_refusals():
         check_refusal("a port in use", f"port {port} of 127.0.0.1 is in use", PORT=port)
     for port in ("0", "x", "65536", "-1"):
         check_refusal(f"PORT={port}", "is no port number", PORT=port)
-    check_refusal("a limit that is none", "WEBSOCKET_MAX_MESSAGE is no number", WEBSOCKET_MAX_MESSAGE="1M")
+    check_refusal("a limit that is not a number", "WEBSOCKET_MAX_MESSAGE is not a number", WEBSOCKET_MAX_MESSAGE="1M")
     check_refusal("a server that is none", "SERVER=thttpd is not one of", SERVER="thttpd")
     check_refusal("nothing built", "fcgi/duplex is not built", BUILD=TMP.name)
     with tempfile.TemporaryDirectory() as path:
