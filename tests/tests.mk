@@ -16,7 +16,7 @@ LIMIT = 600
 PROVE = prove -j$(JOBS)
 CHECK = JOBS='$(JOBS)' LIMIT='$(LIMIT)' PYTHONDONTWRITEBYTECODE=1 tests/lib/check
 
-# Without libwslay there is no second opinion on frames.
+# Without libwslay frames have no second opinion, so that target is left out.
 FUZZED     = $(filter-out replay $(if $(wildcard /usr/include/wslay/wslay.h),,frames),$(basename $(notdir $(wildcard tests/fuzz/*.c))))
 UNIT_TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/ws/*.c tests/fcgi/*.c)) $(FUZZED:%=$(BUILD)/tests/fuzz/%)
 TESTS      = $(UNIT_TESTS) $(BUILD)/faults/api $(wildcard $(ROOMS:%=tests/%/*.t))
@@ -28,8 +28,8 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HTTP_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LIB_LIBS) $(LDLIBS)
 
-# The programs with calls that fail when a test says so, and those of libfcgi and hiredis among them. What these allocate
-# they do not check, so that only what we allocate fails.
+# Our programs with system calls and allocations that fail when a test says so. The calls of libfcgi and hiredis fail too, in
+# the programs called ...-and-libraries; these libraries do not check what they allocate, so only our allocations fail.
 WRAPPED = accept accept4 calloc clock_gettime connect epoll_create1 epoll_ctl epoll_wait eventfd fcntl fstat getsockname getsockopt \
           malloc open poll read realloc setsockopt sigaction signalfd sigprocmask socket stat write
 FAULTS  = $(ALL_CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%)
@@ -47,12 +47,12 @@ $(FAULTY):
 
 $(BUILD)/tests/fuzz/frames $(BUILD)/libfuzzer/frames: FUZZ_LIBS = -lwslay
 
-# A fuzz target by itself: it replays its corpus.
+# A fuzz target without libFuzzer replays its corpus.
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(HTTP_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(FUZZ_LIBS) $(LIB_LIBS) $(LDLIBS)
 
-# The same with libFuzzer, for "make fuzz", which has it watch what is tested and not the test.
+# The same with libFuzzer, for "make fuzz". It watches the code that is tested, and not the test.
 $(BUILD)/libfuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(HTTP_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ -lhiredis $(FUZZ_LIBS) $(LIB_LIBS) $(LDLIBS)
@@ -121,7 +121,7 @@ analyze: ## look for mistakes with gcc -fanalyzer, clang-tidy and cppcheck
 	cppcheck --quiet --error-exitcode=1 --enable=warning,style,performance,portability --inline-suppr --std=c11 \
 		-D_GNU_SOURCE -DDUPLEX_VERSION='""' -Iws/lib fcgi ws
 
-# What the tests find is for "make check" to say.
+# Coverage does not judge what the tests find: "make check" does.
 COVERED = $(UNIT_TESTS) $(BUILD)/faults/api tests/faults/faults.t tests/faults/faults-push.t \
           $(patsubst %,tests/ws/%.t,echo websocket flood) $(patsubst %,tests/fcgi/%.t,fastcgi http chat-http) tests/html/chat-page.t
 GCOVR   = gcovr --root . --filter fcgi/ --filter ws/ --fail-under-line 95 --fail-under-branch 90 $(BUILD)

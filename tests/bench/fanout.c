@@ -211,7 +211,7 @@ static void settle(void)
 		turn();
 }
 
-/* nothing more is published once one has not arrived: what comes late is no measure */
+/* Nothing more is published once a message has not arrived: times after that would mean nothing. */
 static void run(uint64_t count)
 {
 	uint64_t start = latency_now();

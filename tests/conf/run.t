@@ -42,7 +42,7 @@ def check_refusals():
     for port in ("0", "x", "65536", "-1"):
         check_refusal(f"PORT={port}", "is no port number", PORT=port)
     check_refusal("a limit that is not a number", "WEBSOCKET_MAX_MESSAGE is not a number", WEBSOCKET_MAX_MESSAGE="1M")
-    check_refusal("a server that is none", "SERVER=thttpd is not one of", SERVER="thttpd")
+    check_refusal("an unknown server", "SERVER=thttpd is not one of", SERVER="thttpd")
     check_refusal("nothing built", "fcgi/duplex is not built", BUILD=TMP.name)
     with tempfile.TemporaryDirectory() as path:
         for program in pathlib.Path("/usr/bin").iterdir():

@@ -144,7 +144,7 @@ def run_duplex(environment):
 
 
 def is_right(answer, posted, in_redis):
-    """A message that was taken is there; what is there is all of what is read."""
+    """A message that was taken is in Redis, and all that is in Redis is read."""
     status, text = answer
     if status == 202:
         return (text.strip(), posted[-1]) in in_redis

@@ -160,7 +160,7 @@ def check_gone():
 
 
 def check_parts():
-    """Straight to a worker: a body that is broken off, or never all there, is no message."""
+    """Straight to a worker: a body that is broken off, or never complete, is not published."""
     before = redis.ask("XLEN", "duplex:chat")
     workers = fcgi.Workers(DUPLEX_REDIS=redis.address)
     variables = {b"REQUEST_METHOD": b"POST", b"SCRIPT_NAME": b"/chat", b"CONTENT_TYPE": FORM.encode(), b"CONTENT_LENGTH": b"15"}
@@ -193,7 +193,7 @@ def check_parts():
 
 
 def check_refuses():
-    """A Redis that is there and refuses: 503, of which the log tells once, with what Redis says, until it publishes again."""
+    """A Redis that runs and refuses is answered 503. The log says so once, with what Redis says, until it publishes again."""
     workers = fcgi.Workers(DUPLEX_REDIS=redis.address)
 
     def ask(method, query=b"", body=b""):
@@ -204,7 +204,7 @@ def check_refuses():
 
     for _ in range(2):
         redis.ask("CONFIG", "SET", "maxmemory", "1")
-        tap.equal([post_and_read() for _ in range(3)], [(503, 200)] * 3, "while Redis is full, POST is answered 503 and what is there can be read")
+        tap.equal([post_and_read() for _ in range(3)], [(503, 200)] * 3, "while Redis is full, POST is answered 503 and earlier messages can be read")
         redis.ask("CONFIG", "SET", "maxmemory", "0")
         tap.equal(post_and_read(), (202, 200), "when Redis has room again, POST is answered 202")
     redis.ask("RENAME", "duplex:chat", "away")

@@ -53,7 +53,7 @@ static const struct {
 	T("message=\xC3\xA9", "\xC3\xA9"),
 	T("message=%FF", "\xFF"),
 	T("message=%22%27%3Cb%3E", "\"'<b>"),
-	/* what is no escape stays as it is */
+	/* what is not an escape stays as it is */
 	T("message=%", "%"),
 	T("message=%4", "%4"),
 	T("message=%zz", "%zz"),

@@ -114,7 +114,8 @@ static void check_state(const struct run *run)
 	enum inbox_state state = run->inbox.state;
 
 	fuzz_check((state != INBOX_OPEN) == run->plain.over, "the inbox is open or not");
-	fuzz_check((state == INBOX_NOT_UTF8) == run->plain.not_utf8, "what is no UTF-8 is told");
+	fuzz_check((state == INBOX_NOT_UTF8) == run->plain.not_utf8,
+		   "text that is not UTF-8 is reported");
 	fuzz_check(run->inbox.count == run->plain.waiting, "how many messages wait");
 	fuzz_check(run->plain.over ||
 			   inbox_waiting(&run->inbox) == run->plain.seen - run->plain.next,

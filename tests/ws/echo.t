@@ -63,7 +63,7 @@ def start():
 
 
 def fill(process):
-    """Sends until the program waits for its output to be taken: a large message, of which nothing is read."""
+    """Sends a large message and reads none of its echo, until the program waits for its output to be read."""
     process.stdin.write(b"x" * 500_000 + b"\n")
     pipe = process.stdout.fileno()
     stack.wait_until(lambda: len(os.read(pipe, 1)) == 1)
