@@ -28,6 +28,11 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HTTP_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LIB_LIBS) $(LDLIBS)
 
+# An endpoint that does what a test asks it for.
+$(BUILD)/tests/views: $(BUILD)/obj/tests/lib/views.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(LDLIBS)
+
 # Our programs with system calls and allocations that fail when a test says so. The calls of libfcgi and hiredis fail too, in
 # the programs called ...-and-libraries; these libraries do not check what they allocate, so only our allocations fail.
 WRAPPED = accept accept4 calloc clock_gettime connect epoll_create1 epoll_ctl epoll_wait eventfd fcntl fstat getsockname getsockopt \
@@ -59,7 +64,7 @@ $(BUILD)/libfuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(HTTP_OBJS) $(LIB)
 
 $(BUILD)/obj/fcgi/%.o $(BUILD)/obj/ws/%.o: ALL_CFLAGS += $(WATCHED)
 
-unit: $(UNIT_TESTS) $(FAULTY)
+unit: $(UNIT_TESTS) $(FAULTY) $(BUILD)/tests/views
 
 # What "make bench" needs, and what it can compare with where that is installed.
 GENERATORS = smallest-fcgi $(if $(wildcard /usr/include/wslay/wslay.h),load fanout)

@@ -114,7 +114,7 @@ int client_send_frame(struct client *client, enum frames_opcode opcode, const vo
 {
 	char head[FRAMES_HEAD_SIZE];
 
-	if (client->is_lost)
+	if (client->is_lost || client->sent_close)
 		return -1;
 	if (output_add(client, head, frames_head(head, opcode, length)) == 0 &&
 	    output_add(client, bytes, length) == 0)

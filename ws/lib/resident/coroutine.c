@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 #ifdef __has_feature
 #if __has_feature(address_sanitizer) && !defined __SANITIZE_ADDRESS__
@@ -24,7 +23,7 @@
 struct coroutine {
 	ucontext_t context;
 	void (*function)(void *room);
-	char *mapping; /* begins with the guard page */
+	char *mapping; /* begins with the guard */
 	struct coroutine *next_free;
 	bool has_returned;
 	void *fake_stack; /* of AddressSanitizer, which has to be told of each change of the stack
@@ -33,6 +32,11 @@ struct coroutine {
 
 /* To map a stack costs more than all else of a connection, so some are kept for the next. */
 enum { MAX_FREE = 64, ALIGNMENT = 64 };
+
+/* No page of it is ever used. It is more than one, as a function with a large frame may reach over
+ * one. */
+enum { GUARD_SIZE = 65536 };
+
 static struct coroutine *free_list;
 static size_t free_count;
 
@@ -40,15 +44,6 @@ static struct coroutine *running;
 static ucontext_t outside;
 static const void *outside_bottom;
 static size_t outside_size;
-
-static size_t page_size(void)
-{
-	static size_t size;
-
-	if (size == 0)
-		size = (size_t)sysconf(_SC_PAGESIZE);
-	return size;
-}
 
 static size_t aligned(size_t size)
 {
@@ -67,7 +62,7 @@ static void *room_of(struct coroutine *coroutine)
 
 static char *stack_of(const struct coroutine *coroutine)
 {
-	return coroutine->mapping + page_size();
+	return coroutine->mapping + GUARD_SIZE;
 }
 
 static size_t stack_size(const struct coroutine *coroutine)
@@ -97,13 +92,13 @@ static void enter(void)
 /* maps a stack; where its struct lies depends on the size of the room */
 static char *map(void)
 {
-	size_t size = page_size() + COROUTINE_STACK_SIZE;
+	size_t size = GUARD_SIZE + COROUTINE_STACK_SIZE;
 	char *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
 
 	if (mapping == MAP_FAILED)
 		return NULL;
-	if (mprotect(mapping, page_size(), PROT_NONE) == 0)
+	if (mprotect(mapping, GUARD_SIZE, PROT_NONE) == 0)
 		return mapping;
 	munmap(mapping, size);
 	return NULL;
@@ -134,7 +129,7 @@ void *coroutine_create(size_t size, void (*function)(void *room))
 
 	if (mapping == NULL)
 		return NULL;
-	void *room = mapping + page_size() + COROUTINE_STACK_SIZE - aligned(size);
+	void *room = mapping + GUARD_SIZE + COROUTINE_STACK_SIZE - aligned(size);
 	struct coroutine *coroutine = of_room(room);
 	memset(room, 0, size);
 	memset(coroutine, 0, sizeof *coroutine);
@@ -167,7 +162,7 @@ void coroutine_free(void *room)
 	struct coroutine *coroutine = of_room(room);
 
 	if (free_count == MAX_FREE) {
-		munmap(coroutine->mapping, page_size() + COROUTINE_STACK_SIZE);
+		munmap(coroutine->mapping, GUARD_SIZE + COROUTINE_STACK_SIZE);
 		return;
 	}
 	coroutine->next_free = free_list;
