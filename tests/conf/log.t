@@ -21,14 +21,14 @@ ESCAPES = ("\x1b]0;forged\x07", "\x1b[2J", "\x9b2J", "\xc2\x9b2J", "\x7f", "\r\n
 
 
 def handshake(path="/echo", **headers):
-    """One with another path, or with further headers."""
+    """Makes a handshake, with another path or further headers if given."""
     further = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     ours = frames.HANDSHAKE.replace(b"/echo", path.encode("latin-1", "ignore"), 1)
     return ours[:-2] + further.encode("latin-1", "ignore") + b"\r\n"
 
 
 def send(port, *parts):
-    """Sends each part when the one before was answered, and waits for the end: what came first."""
+    """Sends each part when the one before was answered, and waits for the end. Returns the first answer."""
     answer = b""
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.settimeout(5)
@@ -45,7 +45,7 @@ def send(port, *parts):
 
 
 def hostile(port):
-    """Requests that put each escape everywhere, and a message that is logged; how many of them came as far as that."""
+    """Sends requests with each escape in every place, and a message that is logged. Returns how many came as far as the message."""
     reached = 0
     for escape in ESCAPES:
         for request in (handshake(f"/echo?{escape}"), handshake(f"/echo/{escape}"), handshake(User_Agent=escape), handshake(Cookie=escape),

@@ -41,7 +41,7 @@ def eventually(condition):
 
 
 async def ask(path, *messages, site=SITE, **options):
-    """What a WebSocket says, first of all or to a message; the status if it is refused, None if it is lost."""
+    """Returns what a WebSocket sends at first or after a message, the status if it is refused, or None if it is lost."""
     try:
         async with rfc6455.connect(f"ws://{site}{path}", open_timeout=PATIENCE, **options) as client:
             for message in messages:
@@ -54,7 +54,7 @@ async def ask(path, *messages, site=SITE, **options):
 
 
 def who():
-    """The host that has the next WebSocket, and what its endpoint knows of the client, who tells lies."""
+    """Returns the host of a new WebSocket, and what its endpoint knows of the client, which sends false headers."""
     lies = {"X-Forwarded-For": "192.0.2.66", "X-Forwarded-Proto": "https"}
     answer = asyncio.run(ask("/who", headers=lies))
     address, scheme, host = answer.split() if isinstance(answer, str) else (None, None, None)
@@ -62,7 +62,7 @@ def who():
 
 
 def stream(after):
-    """What was published since, in order."""
+    """Returns what was published after this message, in order."""
     return [fields[1] for _, fields in json.loads(redis.ask("--json", "XRANGE", "duplex:chat", f"({after}", "+"))]
 
 
@@ -91,7 +91,7 @@ def check_ways():
 
 
 async def listen_everywhere():
-    """What a client at each host gets of a message from each of the others, and from the front."""
+    """Posts at each host and at the front, and returns what a client at each host gets."""
     after = mark("before")
     clients = [await rfc6455.connect(f"ws://{host.address}/chat?after={after}") for host in hosts]
     texts = [f"by way of {place}" for place in (SITE, *(host.address for host in hosts))]
@@ -124,7 +124,7 @@ def tell_return(everybody, gone, moved):
 
 
 def check_loss(victim, go, how):
-    """The host goes while all listen and somebody publishes."""
+    """A host is lost while all clients listen and one publishes."""
     after = mark("the beginning")
     publisher = crowd.Publisher(SITE, PAUSE)
     everybody = crowd.Crowd(SITE, CLIENTS, after)
@@ -156,7 +156,7 @@ def check_loss(victim, go, how):
 
 
 def check_thief(victim, repeated):
-    """In the host's place is one that passes the checks, takes requests, and breaks off: a POST goes to nobody else then."""
+    """A host is replaced by one that takes requests and breaks off. No POST may be sent to another host then."""
     after = mark("before the thief")
     victim.crash()
     thief = machines.Thief(victim)
@@ -177,7 +177,7 @@ def check_thief(victim, repeated):
 
 
 def check_checks():
-    """Half a host that hangs is seen, and the other half goes on."""
+    """Half of a host hangs. The checks notice that half only, and the other half goes on."""
     hanging = hosts[0].pids("websocketd") + hosts[1].pids("duplex")
     for sent, well in ((signal.SIGSTOP, False), (signal.SIGCONT, True)):
         for pid in hanging:

@@ -37,12 +37,12 @@ class Service:
         self.start()
 
     def start(self):
-        """multiwatch does not tell a worker to end that it is just starting, for which systemd would kill that one in the end."""
+        """Stops the service. multiwatch misses a worker that it is just starting; systemd would kill that one in the end."""
         self.process = self.socket.start(self.command, stdout=self.log, stderr=self.log)
         stack.wait_until(lambda: len(self.workers()) == 4)
 
     def restart(self):
-        """What "make install" and "systemctl restart duplex-fcgi" do."""
+        """Does what "make install" and "systemctl restart duplex-fcgi" do."""
         new = self.binary.with_name(".new")
         shutil.copy(self.binary, new)
         new.rename(self.binary)
@@ -72,7 +72,7 @@ class Service:
 
 
 def load(site, action):
-    """20,000 requests, 32 at a time, with the action after each tenth but the last: how many failed; what the action returned."""
+    """Sends 20,000 requests, 32 at a time, with the action after each tenth of them but the last. Returns how many failed, and what the action returned."""
     results = [action()]
     command = ["ab", "-k", "-r", "-n", str(REQUESTS), "-c", "32", site.url("/echo?message=hi").replace("localhost", "127.0.0.1")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as ab:

@@ -42,7 +42,7 @@ def check_files():
 
 
 def group(name):
-    """The system calls in a group of systemd's, or the one of that name."""
+    """Returns the system calls in a group of systemd's, or the one call of that name."""
     if not name.startswith("@"):
         return {name}
     output = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, check=True).stdout.decode()
@@ -61,7 +61,7 @@ def allowed():
 
 
 def used(trace):
-    """The system calls in what strace wrote, but for those that were not there or were not let in."""
+    """Returns the system calls in what strace wrote, without those that do not exist or were refused."""
     return set(re.findall(r"^(?:\d+ +)?(\w+)\(", trace.read_text(errors="replace"), re.M))
 
 
@@ -70,7 +70,7 @@ def names(pids):
 
 
 def check_fcgi():
-    """The FastCGI service on a socket of systemd's own tool, while strace looks on."""
+    """The FastCGI service on a socket of systemd's own tool, traced by strace."""
     path = prefix / "fcgi.sock"
     trace = prefix / "fcgi.trace"
     command = units.command(directory / "duplex-fcgi.service")
@@ -101,7 +101,7 @@ def check_fcgi():
 
 
 async def check_clients(service):
-    """What a connection costs websocketd, and whether the limits of the unit allow for as many as it lets in."""
+    """Measures what a connection costs websocketd, and compares that with the limits of the unit."""
     async def connect():
         client = await rfc6455.connect("ws://127.0.0.1:9001/echo")
         await client.send("hi")
@@ -138,7 +138,7 @@ def check_limits(service):
 
 
 def check_ws():
-    """The WebSocket service by its own command, first alone, then with strace looking on."""
+    """The WebSocket service by its own command, first alone, then traced by strace."""
     command = units.command(directory / "duplex-ws.service")
     for prelude, check in (([], check_limits), (["strace", "-f", "-qq", "-o", prefix / "ws.trace"], None)):
         service = subprocess.Popen([*prelude, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -175,7 +175,7 @@ def check_redis():
 
 
 def check_machines():
-    """What duplex(7) has for several machines: the services are let out to the one Redis, and to nothing else."""
+    """What duplex(7) has for several machines: the services may reach the one Redis, and nothing else."""
     written = units.for_machines(prefix / "share/man/man7/duplex.7")
     for name in ("duplex-ws", "duplex-fcgi"):
         override = directory / f"{name}.service.d/override.conf"

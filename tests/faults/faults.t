@@ -63,7 +63,7 @@ def write_messages(pipe):
 
 
 def run_echo(environment):
-    """The endpoint's output, its exit status, and what it had to say. Nothing is read before all is written."""
+    """Returns the endpoint's output, its exit status and its standard error. Nothing is read before all is written."""
     with subprocess.Popen([stack.BUILD / "faults/echo"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
                           env={**fcgi.INHERITED, "GATEWAY_INTERFACE": "websocketd-CGI/0.1", "REMOTE_ADDR": "192.0.2.1", **environment}) as process:
         writer = threading.Thread(target=write_messages, args=(process.stdin,))
@@ -77,7 +77,7 @@ def run_echo(environment):
 
 
 def judge_echo(outcome, output, status, said):
-    """What is wrong with this, or None."""
+    """Returns what is wrong with this outcome, or None."""
     if not ECHOED.startswith(output):
         return "something is lost or doubled"
     if outcome == "goes on" and (output, status, said) != (ECHOED, 0, b""):

@@ -119,7 +119,7 @@ def check_sigterm():
 
 
 def check_sigterm_under_load():
-    """TERM at any moment: each request is answered or still in the backlog, none is lost."""
+    """SIGTERM may come at any moment. Each request is answered or still in the backlog, and none is lost."""
     workers = fcgi.Workers(2)
     answers = []
 
@@ -165,7 +165,7 @@ def check_kept_connection():
 
 
 def check_deadline(family):
-    """Requests that do not come to their end must not have the worker to themselves, whatever it did before."""
+    """Requests that never end must not have the worker to themselves, whatever it did before."""
     workers = fcgi.Workers(family=family)
     tap.ok(b"\r\n\r\nwhole" in fcgi.exchange(workers, fcgi.REQUEST), f"{family.name}: a worker has answered a request")
     slow = [workers.connect() for _ in range(2)]

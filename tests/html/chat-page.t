@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The chat page in Chromium: what one sends all see, as text; what comes while the connection is lost is there once it is back."""
+"""The chat page in Chromium: all clients see what one sends, as text, and get later what they missed while the connection was lost."""
 import os
 import re
 import subprocess

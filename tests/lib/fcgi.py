@@ -22,7 +22,7 @@ def blocks_sigterm(pid):
 
 
 class Workers:
-    """The program, once or more, on a listening socket of ours."""
+    """One or more processes of the program, on a listening socket of the test."""
     numbers = itertools.count()
 
     def __init__(self, count=1, program=stack.BUILD / "fcgi/duplex", page=stack.ROOT / "html", family=socket.AF_UNIX, **environment):
@@ -55,7 +55,7 @@ class Workers:
         return sockets > 1
 
     def stop_first(self, sig=signal.SIGTERM):
-        """Ends the oldest worker: its exit status and what it had to say."""
+        """Ends the oldest worker. Returns its exit status and what it wrote to standard error."""
         with self.processes.pop(0) as process:
             process.send_signal(sig)
             return process.wait(30), process.stderr.read()
@@ -82,7 +82,7 @@ def params(path, query=b""):
 
 
 def form(method, path, query=b"", body=b""):
-    """A request with such a body, whole."""
+    """Makes a whole request with this body."""
     variables = {b"REQUEST_METHOD": method, b"SCRIPT_NAME": path, b"QUERY_STRING": query, b"CONTENT_LENGTH": b"%d" % len(body),
                  b"CONTENT_TYPE": b"application/x-www-form-urlencoded"}
     content = record(5, body) if body else b""
@@ -118,7 +118,7 @@ def read_all(client):
 
 
 def exchange(workers, request):
-    """The answer of the only worker; nothing if there is none, because it ended or broke off."""
+    """Returns the answer of the only worker, or nothing if the worker ended or broke off."""
     with workers.connect() as client:
         with contextlib.suppress(BrokenPipeError):
             client.sendall(request)

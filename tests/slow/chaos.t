@@ -30,7 +30,7 @@ INVALID = (b"\xff", b"abc\xe2\x82", b"\xed\xa0\x80", b"\xc0\xaf" * 1000, b"x" * 
 
 
 class Chaos:
-    """What happened: how often each thing, what should not have, and when what was last killed."""
+    """Counts what happened, and keeps what should not have happened and when each program was last killed."""
 
     def __init__(self, site):
         self.site = site

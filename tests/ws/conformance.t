@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """
-What RFC 6455 asks of a server, row by row, through the whole stack, with handshakes and frames made by hand.
+Asks the whole stack for what RFC 6455 demands of a server, row by row, with handshakes and frames made by hand.
 
-A row says what the RFC wants. A few do not get it behind websocketd 0.4.1: their group says what they get instead, and why.
+A row says what the RFC demands. Behind websocketd 0.4.1 a few demands are not met: their group says what comes instead, and why.
 Both are asserted, so that a change is noticed. Each group of rows is a line of the table in ws/README.md, which says whether it holds.
 """
 import base64
@@ -75,7 +75,7 @@ def accept_of(key):
 
 
 def handshake(changes):
-    """The status of the answer, and those of its fields that this is about."""
+    """Returns the status of the answer and the fields of it that matter here."""
     changes = dict(changes)
     request = changes.pop("request", "GET /echo HTTP/1.1")
     client, answer = ask({name: value for name, value in {**HANDSHAKE, **changes}.items() if value}, request)
@@ -98,7 +98,7 @@ def describe(opcode, payload):
 
 
 def collect(client, until=None):
-    """What comes until this message, which is left out, or the end of the connection."""
+    """Returns what comes before this message, or before the end of the connection."""
     got = []
     try:
         while (received := client.read_message()) != (TEXT, until):
@@ -111,7 +111,7 @@ def collect(client, until=None):
 
 
 def exchange(data, ends):
-    """What comes back for it. A connection that is not to end has to echo one more message."""
+    """Sends the data and returns what comes back. Unless the connection is to end, it must echo one more message."""
     client = Client()
     with client.socket:
         client.socket.sendall(data if ends else data + text(PROBE))
@@ -288,7 +288,7 @@ def check_end_by_endpoint():
 def check_binary():
     """
     websocketd in its text mode hands a binary message to the endpoint without a newline. The ping is answered when the
-    message has been handed over; the endpoint is then waited for, because text that comes before it looks is joined.
+    message has been handed over. The test then waits for the endpoint, because text that comes before it looks is joined.
     """
     for name, data, joined in (("one", frame(BINARY, b"a"), ["end"]), ("in fragments", fragments(b"a", b"b", opcode=BINARY), ["end"]),
                                ("an empty one", frame(BINARY), ["the probe"]), ("one with a newline at its end", frame(BINARY, b"a\n"), ["a", "the probe"])):

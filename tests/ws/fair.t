@@ -27,7 +27,7 @@ async def bare_websocket(site):
 
 
 class Bad:
-    """A client that sends as fast as it is let, and reads all that comes, or nothing."""
+    """A client that sends as fast as it can, and reads either all that comes or nothing."""
 
     def __init__(self, site, reads):
         self.site = site
@@ -36,7 +36,7 @@ class Bad:
         self.ended = 0  # connections, by the server
 
     async def run(self):
-        """Again and again: who has too much in flight is sent away by the queue's limit."""
+        """Connects again and again, since the queue's limit ends a connection with too much in flight."""
         while True:
             reader, writer = await bare_websocket(self.site)
             try:
@@ -64,7 +64,7 @@ class Bad:
 
 
 async def measure(client, name):
-    """The round-trip times in milliseconds of so many messages, one after another."""
+    """Measures the round-trip times of messages, one after another, in milliseconds."""
     times = []
     good = 0
     for number in range(ROUNDS):

@@ -28,7 +28,7 @@ def connect(site):
 
 
 async def pump(client, messages, in_flight):
-    """Sends all messages, so many in flight, while it reads: how many came back equal and in order."""
+    """Sends all messages with so many in flight while it reads. Returns how many came back equal and in order."""
     slots = asyncio.Semaphore(in_flight)
     good = 0
 
@@ -58,7 +58,7 @@ async def check_echo(site):
 
 
 async def check_cat_hangs(site):
-    """Not more than a few seconds for each: it never ends."""
+    """Gives each a few seconds only, because it would never end."""
     for name, messages, in_flight in (("64 messages of 1,000,000 bytes", BIG, 16), ("5,000 messages of 4 KiB", SMALL, 5000)):
         client = await connect(site)
         hung = False
@@ -71,7 +71,7 @@ async def check_cat_hangs(site):
 
 
 async def check_vanish(site):
-    """The client is gone in the middle of it, with messages in every buffer on the way."""
+    """The client vanishes while messages are in every buffer on the way."""
     client = await connect(site)
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(pump(client, BIG, 16), 0.3)
@@ -121,7 +121,7 @@ def check_never_reads(site):
 
 
 def check_limit_memory(site):
-    """One message over the limit: the process holds the limit and 1 MiB at most."""
+    """For one message over the limit the process holds at most the limit and 1 MiB."""
     client, pid = handshake(site)
     size = 64 * 1048576
     header = bytes([0x81, 0xFF]) + size.to_bytes(8, "big") + bytes(4)
@@ -147,7 +147,7 @@ def check_limit_memory(site):
 
 
 def check_idle_memory(site):
-    """What a connection adds: with a second one open, the pages of the program itself are shared."""
+    """Measures what a connection adds: with a second one open, the pages of the program itself are shared."""
     other, _ = handshake(site)
     client, pid = handshake(site)
     for socket_ in (other, client):

@@ -55,7 +55,7 @@ async def check_handshake():
 
 
 async def ending_of(socket):
-    """What comes before the connection is closed, and the code."""
+    """Returns what comes before the connection is closed, and the code."""
     received = []
     try:
         while True:
