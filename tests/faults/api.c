@@ -1,4 +1,4 @@
-/* the parts of the message API that the echo does not use, while what they call fails */
+/* the parts of the message API that the echo does not use, while the calls that they make fail */
 #include "lines.h"
 #include "tap.h"
 

@@ -48,10 +48,8 @@ static size_t random_below(struct stream *stream, size_t limit)
 	return (stream->seed >> 8) % limit;
 }
 
-/*
- * The plain splitting of a stream that lies there in one piece. A message that waits is nothing but
- * a place in it.
- */
+/* A plain splitting of a stream that lies in memory in one piece. A message that waits is a place
+ * in it. */
 struct plain {
 	size_t seen;    /* how much of the stream came in */
 	size_t line;    /* where the message starts that is not yet whole */
@@ -130,7 +128,8 @@ static void check_held(const struct run *run)
 	fuzz_check(run->text[run->length] == '\0', "a NUL follows it");
 }
 
-/* Takes one message out, false if there is none. The one before it must still be what it was. */
+/* Takes one message out, or returns false if none waits. The message before it must be unchanged.
+ */
 static bool take(struct run *run)
 {
 	size_t length = 0;
@@ -166,8 +165,8 @@ static void feed(struct inbox *inbox, const char *bytes, size_t length)
 	}
 }
 
-/* The stream in pieces of largest bytes at most, in one if that is 0, with messages taken out after
- * each piece or at the end alone. What is fed after the end is to be ignored. */
+/* Feeds the stream in pieces of at most largest bytes, or in one piece if that is 0, and takes
+ * messages out after each piece or only at the end. What is fed after the end must be ignored. */
 static void check_stream(const struct stream *stream, size_t largest, bool takes)
 {
 	struct run run = {.stream = *stream};

@@ -108,7 +108,8 @@ static void check_table(void)
 	}
 }
 
-/* the message in hand stays where it is, whatever comes in until it is given back */
+/* the message that was taken out stays where it is, whatever comes in until the next one is taken
+ */
 static void check_lent(void)
 {
 	enum { BIG = 100000, MESSAGES = 30 };
@@ -153,7 +154,7 @@ static void check_lent(void)
 	free(big);
 }
 
-/* messages of all sizes, in pieces of all sizes, taken out now and then: each is what was put in */
+/* messages of all sizes come in pieces of all sizes and are taken out now and then, unchanged */
 static void check_random(unsigned int seed)
 {
 	enum { LARGEST = 200000, MESSAGES = 2000 };

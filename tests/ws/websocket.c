@@ -1,8 +1,8 @@
 /*
  * The message API over pipes and sockets, with the test in the place of
- * websocketd. The one test that matters most is the flood: websocketd writes
- * while it does not read, and an endpoint that then waits for its own output
- * to be taken hangs for ever (as cat does).
+ * websocketd. The most important test is the flood: websocketd does not read
+ * while it writes, and an endpoint that then waits until its own output is read
+ * hangs for ever (as cat does).
  */
 #include "websocket.h"
 #include "tap.h"
@@ -219,8 +219,8 @@ static void check_error(const char *input, int error, const char *reason)
 	disconnect(&peer);
 }
 
-/* more messages than the queue takes, at once: those that are not being waited for stay in the pipe
- */
+/* More messages come at once than the queue takes: the rest stays in the pipe while nothing waits
+ * for it. */
 static void check_burst(void)
 {
 	struct peer peer = connect_pipe(4, 1048576);
@@ -348,7 +348,7 @@ static void check_fd(void)
 	disconnect(&peer);
 }
 
-/* what another function took in makes it readable as well */
+/* the descriptor is also readable after another function took messages in */
 static void check_fd_after_count(void)
 {
 	struct peer peer = connect_peer(100);
