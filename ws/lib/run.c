@@ -158,10 +158,6 @@ static int serve_one(const char *name, size_t max_message, void (*view)(struct w
 	struct websocket *ws = NULL;
 	int signals = watch_signals();
 
-#ifdef M_MMAP_THRESHOLD
-	mallopt(M_MMAP_THRESHOLD,
-		65536); /* else glibc keeps what a large message took, for a later one */
-#endif
 	if (signals >= 0)
 		ws = websocket_open(STDIN_FILENO, STDOUT_FILENO, max_message);
 	if (ws == NULL) {
@@ -198,6 +194,9 @@ int websocket_run(void (*view)(struct websocket *ws))
 			most);
 		return 2;
 	}
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, 65536); /* else glibc keeps what large messages took */
+#endif
 	set_batch_policy();
 	if (by_websocketd)
 		return serve_one(name, limits.max_message, view);

@@ -44,6 +44,8 @@ static struct coroutine *running;
 static ucontext_t outside;
 static const void *outside_bottom;
 static size_t outside_size;
+static void (*outside_function)(void *argument); /* is to be called there, or NULL */
+static void *outside_argument;
 
 static size_t aligned(size_t size)
 {
@@ -139,17 +141,36 @@ void *coroutine_create(size_t size, void (*function)(void *room))
 	return room;
 }
 
-bool coroutine_resume(void *room)
+static void switch_to(struct coroutine *coroutine)
 {
-	struct coroutine *coroutine = of_room(room);
 	void *fake_stack = NULL;
 
-	running = coroutine;
 	__sanitizer_start_switch_fiber(&fake_stack, stack_of(coroutine), stack_size(coroutine));
 	swapcontext(&outside, &coroutine->context);
 	__sanitizer_finish_switch_fiber(fake_stack, NULL, NULL);
+}
+
+bool coroutine_resume(void *room)
+{
+	struct coroutine *coroutine = of_room(room);
+
+	running = coroutine;
+	switch_to(coroutine);
+	while (outside_function) {
+		void (*function)(void *argument) = outside_function;
+		outside_function = NULL;
+		function(outside_argument);
+		switch_to(coroutine);
+	}
 	running = NULL;
 	return !coroutine->has_returned;
+}
+
+void coroutine_call_outside(void (*function)(void *argument), void *argument)
+{
+	outside_function = function;
+	outside_argument = argument;
+	switch_to_outside(running, false);
 }
 
 void coroutine_suspend(void)
