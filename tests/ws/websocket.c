@@ -1,86 +1,17 @@
 /*
  * The message API over pipes and sockets, with the test in the place of
- * websocketd. The most important test is the flood: websocketd does not read
- * while it writes, and an endpoint that then waits until its own output is read
- * hangs for ever (as cat does).
+ * websocketd. What comes fast, large or binary is in websocket-flood.c.
  */
 #include "websocket.h"
+#include "peer.h"
 #include "tap.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-/* a connection, and the far ends of its pipes */
-struct peer {
-	struct websocket *ws;
-	int to;
-	int from;
-};
-
-static struct peer connect_pipe(size_t max_message, int pipe_size)
-{
-	int in[2];
-	int out[2];
-
-	if (pipe(in) < 0 || pipe(out) < 0 || fcntl(in[0], F_SETPIPE_SZ, pipe_size) < 0)
-		exit(1);
-	return (struct peer){websocket_open(in[0], out[1], max_message), in[1], out[0]};
-}
-
-static struct peer connect_peer(size_t max_message)
-{
-	return connect_pipe(max_message, 65536);
-}
-
-/* the same over one socket, where a line may come in pieces */
-static struct peer connect_socket(size_t max_message)
-{
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
-		exit(1);
-	return (struct peer){websocket_open(pair[0], pair[0], max_message), pair[1], dup(pair[1])};
-}
-
-static void disconnect(struct peer *peer)
-{
-	close(peer->to);
-	close(peer->from);
-	websocket_free(peer->ws);
-}
-
-static void put(const struct peer *peer, const char *text)
-{
-	if (write(peer->to, text, strlen(text)) != (ssize_t)strlen(text))
-		exit(1);
-}
-
-static void is_next(struct peer *peer, const char *text, size_t length, const char *name)
-{
-	struct websocket_message message = {.text = ""};
-
-	if (ok(websocket_wait(peer->ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE,
-	       "%s: a message", name))
-		is(message.text, message.length, text, length, name);
-}
-
-static void has_sent(struct peer *peer, const char *bytes, size_t length, const char *name)
-{
-	char out[256];
-	struct pollfd set = {.fd = peer->from, .events = POLLIN};
-	ssize_t n = poll(&set, 1, 0) > 0 ? read(peer->from, out, sizeof out) : 0;
-
-	is(out, n > 0 ? (size_t)n : 0, bytes, length, name);
-}
 
 static void check_messages(void)
 {
@@ -218,108 +149,6 @@ static void check_error(const char *input, int error, const char *reason)
 	   "nothing can be sent after the error");
 	disconnect(&peer);
 }
-
-/* More messages come at once than the queue takes: the rest stays in the pipe while nothing waits
- * for it. */
-static void check_burst(void)
-{
-	struct peer peer = connect_pipe(4, 1048576);
-	struct websocket_message message;
-	int received = 0;
-
-	for (int i = 0; i < 100000; i++)
-		put(&peer, "ab\n");
-	while (websocket_count_messages(peer.ws) > 0 &&
-	       websocket_read(peer.ws, &message) == WEBSOCKET_MESSAGE)
-		received++;
-	ok(received == 100000, "100,000 short messages with a limit of 4 bytes: %d", received);
-	disconnect(&peer);
-}
-
-static void write_all(int fd, const char *bytes, size_t length)
-{
-	ssize_t n;
-
-	while (length > 0 && (n = write(fd, bytes, length)) > 0) {
-		bytes += n;
-		length -= (size_t)n;
-	}
-}
-
-static char big_byte(int message, size_t at)
-{
-	return (char)('a' + (message + (int)(at % 23)) % 26);
-}
-
-/* websocketd at its worst: writes all messages before it reads the first; true if all came back */
-static bool flood(int to, int from, int messages, size_t size)
-{
-	char *bytes = malloc(size + 1);
-	FILE *in = fdopen(from, "r");
-	int wrong = 0;
-
-	for (int m = 0; m < messages; m++) {
-		for (size_t i = 0; i < size; i++)
-			bytes[i] = big_byte(m, i);
-		bytes[size] = '\n';
-		write_all(to, bytes, size + 1);
-	}
-	for (int m = 0; m < messages; m++)
-		for (size_t i = 0; i <= size; i++)
-			wrong += getc(in) != (i < size ? big_byte(m, i) : '\n');
-	fclose(in);
-	free(bytes);
-	return wrong == 0;
-}
-
-static pid_t start_flood(struct peer *peer, int messages, size_t size)
-{
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(flood(peer->to, peer->from, messages, size) ? 0 : 1);
-	close(peer->to);
-	close(peer->from);
-	peer->to = peer->from = -1;
-	return pid;
-}
-
-static void check_flood(int messages, size_t size)
-{
-	struct peer peer = connect_peer(size);
-	struct websocket_message message;
-	pid_t pid = start_flood(&peer, messages, size);
-	int status = -1;
-
-	while (websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE)
-		if (websocket_send(peer.ws, message.text, message.length) < 0)
-			continue; /* websocket_wait tells why */
-	waitpid(pid, &status, 0);
-	ok(status == 0, "%d messages of %zu bytes before the first is read: equal and in order",
-	   messages, size);
-	disconnect(&peer);
-}
-
-static void check_queue_limit(void)
-{
-	struct peer peer = connect_peer(1000);
-	struct websocket_message message;
-	enum websocket_event event;
-	pid_t pid = start_flood(&peer, 1000, 1000);
-	int status;
-
-	while ((event = websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER)) == WEBSOCKET_MESSAGE)
-		if (websocket_send(peer.ws, message.text, message.length) < 0)
-			continue; /* websocket_wait tells why */
-	ok(event == WEBSOCKET_ERROR && errno == ENOBUFS,
-	   "a client that only sends ends at the queue's limit");
-	ok(websocket_reason(peer.ws) && strstr(websocket_reason(peer.ws), "ahead of what it read"),
-	   "the queue's limit is the reason that is told");
-	disconnect(&peer);
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-}
-
 static int readable(int fd)
 {
 	struct pollfd set = {.fd = fd, .events = POLLIN};
@@ -395,84 +224,6 @@ static void check_socket(void)
 	   "websocket_wait returns WEBSOCKET_CLOSED when the socket is closed");
 	disconnect(&peer);
 }
-
-/* a whole message is found however many reads it takes */
-static void check_long_read(void)
-{
-	struct peer peer = connect_peer(60000);
-	struct websocket_message message = {.text = ""};
-	static char text[60002];
-
-	memset(text, 'x', 60000);
-	text[60000] = '\n';
-	put(&peer, text);
-	ok(websocket_read(peer.ws, &message) == WEBSOCKET_MESSAGE && message.length == 60000,
-	   "60,000 bytes by one call: %zu", message.length);
-	disconnect(&peer);
-}
-
-/* websocketd passes a binary message on without a newline */
-static void check_binary(size_t length)
-{
-	struct peer peer = connect_peer(100000);
-	struct websocket_message message;
-	static char binary[65536];
-
-	memset(binary, 'b', length);
-	binary[length] = '\0';
-	put(&peer, "text\n");
-	put(&peer, binary);
-	is_next(&peer, "text", 4, "text that came before a binary message");
-	errno = 0;
-	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_ERROR &&
-		   errno == EBADMSG && websocket_reason(peer.ws),
-	   "a binary message of %zu bytes ends the connection", length);
-	disconnect(&peer);
-}
-
-static size_t pseudo_random(uint64_t *state, size_t below)
-{
-	*state = *state * 6364136223846793005U + 1442695040888963407U;
-	return (size_t)(*state >> 33) % below;
-}
-
-/* text of any size, each written at once as websocketd does, must not be taken for binary when the
- * pipe is full; a slow reader and a small pipe have it full most of the time */
-static void check_no_false_alarm(int pipe_size, size_t longest)
-{
-	enum { MESSAGES = 3000 };
-	struct peer peer = connect_pipe(longest, pipe_size);
-	struct websocket_message message;
-	uint64_t state = 1;
-	int received = 0;
-
-	int size = fcntl(peer.to, F_GETPIPE_SZ);
-	pid_t pid = fork();
-	if (pid == 0) {
-		char *bytes = malloc(longest + 1);
-		memset(bytes, 'x', longest);
-		for (int i = 0; i < MESSAGES; i++) {
-			size_t length = pseudo_random(&state, longest);
-			bytes[length] = '\n';
-			write_all(peer.to, bytes, length + 1);
-			bytes[length] = 'x';
-		}
-		_exit(0);
-	}
-	close(peer.to);
-	peer.to = -1;
-	while (websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE) {
-		received += message.length == pseudo_random(&state, longest);
-		if (received % 3 == 0)
-			sched_yield();
-	}
-	ok(received == MESSAGES && websocket_reason(peer.ws) == NULL,
-	   "%d texts of up to %zu bytes through a pipe of %d: %d", MESSAGES, longest, size,
-	   received);
-	disconnect(&peer);
-	waitpid(pid, NULL, 0);
-}
-
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -483,22 +234,9 @@ int main(void)
 	check_error("good\n\xFF\nbad\n", EILSEQ, "the client sent text that is not valid UTF-8");
 	check_error("good\n12345678901\nbad\n", EMSGSIZE,
 		    "the client sent a message of more than 10 bytes (WEBSOCKET_MAX_MESSAGE)");
-	check_burst();
-	check_flood(12, 300000);
-	check_flood(3000, 4);
-	check_queue_limit();
 	check_fd();
 	check_fd_after_count();
 	check_socket();
-	check_long_read();
-	check_binary(1);
-	check_binary(3);
-	check_binary(30000);
-	for (int size = 4096; size <= 65536; size *= 2) {
-		check_no_false_alarm(size, 100);
-		check_no_false_alarm(size, 5000);
-		check_no_false_alarm(size, 100000);
-	}
 	ok(websocket_open(-1, 1, 10) == NULL && errno == EBADF,
 	   "websocket_open refuses a descriptor that is not open");
 	ok(!is_websocket() && websocket_variable(NULL, "GATEWAY_INTERFACE") == NULL,
