@@ -183,7 +183,7 @@ static bool reserve(struct frames *frames, size_t more)
 	size_t used = frames->held + frames->control;
 	size_t needed = used + more + 1;
 
-	if (needed <= frames->capacity)
+	if (frames->memory && needed <= frames->capacity)
 		return true;
 	bool is_last = frames->is_final || is_control(frames);
 	size_t limit = is_last ? used + (size_t)frames->left + 1 : frames->max_message + 1;
@@ -286,7 +286,7 @@ static int gather(struct frames *frames, struct window *window, struct frames_it
 
 	if (frames->left < length)
 		length = (size_t)frames->left;
-	if (length > 0 && !reserve(frames, length))
+	if (!reserve(frames, length))
 		return fail(frames, FRAMES_CODE_INTERNAL_ERROR, "memory is short");
 	if (length > 0 &&
 	    !take_bytes(frames, window, length, frames->memory + frames->held + frames->control))

@@ -41,9 +41,11 @@ static struct coroutine *free_list;
 static size_t free_count;
 
 static struct coroutine *running;
-static ucontext_t outside;
+static ucontext_t *outside; /* on its stack */
 static const void *outside_bottom;
 static size_t outside_size;
+static void (*outside_function)(void *argument); /* is to be called there, or NULL */
+static void *outside_argument;
 
 static size_t aligned(size_t size)
 {
@@ -74,7 +76,7 @@ static void switch_to_outside(struct coroutine *self, bool is_last)
 {
 	__sanitizer_start_switch_fiber(is_last ? NULL : &self->fake_stack, outside_bottom,
 				       outside_size);
-	swapcontext(&self->context, &outside);
+	swapcontext(&self->context, outside);
 	__sanitizer_finish_switch_fiber(self->fake_stack, &outside_bottom, &outside_size);
 }
 
@@ -139,17 +141,38 @@ void *coroutine_create(size_t size, void (*function)(void *room))
 	return room;
 }
 
+static void switch_to(struct coroutine *coroutine)
+{
+	void *fake_stack = NULL;
+	ucontext_t here;
+
+	outside = &here;
+	__sanitizer_start_switch_fiber(&fake_stack, stack_of(coroutine), stack_size(coroutine));
+	swapcontext(&here, &coroutine->context);
+	__sanitizer_finish_switch_fiber(fake_stack, NULL, NULL);
+}
+
 bool coroutine_resume(void *room)
 {
 	struct coroutine *coroutine = of_room(room);
-	void *fake_stack = NULL;
 
 	running = coroutine;
-	__sanitizer_start_switch_fiber(&fake_stack, stack_of(coroutine), stack_size(coroutine));
-	swapcontext(&outside, &coroutine->context);
-	__sanitizer_finish_switch_fiber(fake_stack, NULL, NULL);
+	switch_to(coroutine);
+	while (outside_function) {
+		void (*function)(void *argument) = outside_function;
+		outside_function = NULL;
+		function(outside_argument);
+		switch_to(coroutine);
+	}
 	running = NULL;
 	return !coroutine->has_returned;
+}
+
+void coroutine_call_outside(void (*function)(void *argument), void *argument)
+{
+	outside_function = function;
+	outside_argument = argument;
+	switch_to_outside(running, false);
 }
 
 void coroutine_suspend(void)
