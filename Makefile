@@ -50,7 +50,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $1))
 LIB       = $(BUILD)/libwebsocket.a
 LIB_LIBS  = -lmd -lresolv
 ENDPOINTS = $(basename $(notdir $(wildcard ws/*.c)))
-HTTP_OBJS = $(filter-out %/main.o %/fastcgi.o,$(call objects,fcgi/*.c))
+HTTP_OBJS = $(filter-out %/main.o %/worker.o %/fastcgi.o,$(call objects,fcgi/*.c))
 
 all: $(BUILD)/fcgi/duplex $(ENDPOINTS:%=$(BUILD)/ws/%) $(BUILD)/ws/serialize/echo $(LIB) ## build everything (the default)
 

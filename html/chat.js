@@ -17,6 +17,7 @@ const words = {
 		closed: "Closed",
 		unsent: (status) => `Not sent: ${status > 0 ? "status " + status : "no answer"}. Try again.`,
 		news: (count) => `${count} new messages`,
+		gap: "Some messages may be missing.",
 	},
 	zh: {
 		language: "English",
@@ -33,6 +34,7 @@ const words = {
 		closed: "已关闭",
 		unsent: (status) => `未发送：${status > 0 ? "状态 " + status : "没有回答"}。请重试。`,
 		news: (count) => `${count} 条新消息`,
+		gap: "可能缺少部分消息。",
 	},
 };
 
@@ -76,8 +78,24 @@ const newElement = (name, textContent) => Object.assign(document.createElement(n
 
 function newItem({ id, text }) {
 	const item = newElement("li", "");
+	item.dataset.id = id;
 	item.append(newElement("time", new Date(parseInt(id)).toTimeString().slice(0, 8)), newElement("bdi", text));
 	return item;
+}
+
+/* After a gap all that is kept comes again: each message is shown once, by the time of its id. */
+let hadGap = false;
+
+function showGap() {
+	hadGap = true;
+	tell(element("notice"), "gap");
+}
+
+function putInOrder(list) {
+	const items = new Map(Array.from(list.children, (item) => [item.dataset.id, item]));
+	const order = (item) => item.dataset.id.split("-").map(Number);
+	const newestFirst = (a, b) => order(b)[0] - order(a)[0] || order(b)[1] - order(a)[1];
+	list.replaceChildren(...[...items.values()].sort(newestFirst));
 }
 
 /* Shown once a frame, and spoken once a second, however much arrives. */
@@ -90,6 +108,8 @@ function draw() {
 	frame = 0;
 	list.prepend(...arrived.map(newItem));
 	arrived = [];
+	if (hadGap)
+		putInOrder(list);
 	while (list.childElementCount > limit)
 		list.lastChild.remove();
 }
@@ -109,7 +129,10 @@ function receive(message) {
 const urlAfter = (id) => `${location.origin.replace("http", "ws")}${location.pathname}?after=${id}`;
 const socket = new ReconnectingSocket(urlAfter(-limit), {
 	onstate: showState,
-	onmessage: (line) => receive(JSON.parse(line)),
+	onmessage: (line) => {
+		const message = JSON.parse(line);
+		message.gap ? showGap() : receive(message);
+	},
 });
 let ticking;
 

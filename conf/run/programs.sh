@@ -17,7 +17,7 @@ start_websocketd() {
 	for ((tries = 0; tries < 20; tries++)); do
 		websocketd_port=$((20000 + RANDOM % 12000))
 		start websocketd websocketd --address=127.0.0.1 --port="$websocketd_port" --maxforks=2000 --loglevel=error \
-			--passenv=WEBSOCKET_MAX_MESSAGE,DUPLEX_REDIS,ASAN_OPTIONS,UBSAN_OPTIONS "${what[@]}" > >(printable) 2>&1
+			--passenv=WEBSOCKET_MAX_MESSAGE,DUPLEX_REDIS,DUPLEX_REDIS_FILE,ASAN_OPTIONS,UBSAN_OPTIONS "${what[@]}" > >(printable) 2>&1
 		while is_running "$started"; do
 			is_listening "$websocketd_port" "$started" && return
 			sleep 0.02
@@ -25,6 +25,18 @@ start_websocketd() {
 		forget "$started"
 	done
 	fail "websocketd does not start"
+}
+
+# What make has built of ws/, each on a socket of its own. websocketd stays for what is added later, and for other languages.
+start_resident() {
+	local program name
+	mkdir "$run/resident"
+	for program in "$build"/ws/*; do
+		[ -f "$program" ] && [ -x "$program" ] || continue
+		name=${program##*/}
+		resident+=("$name")
+		start_workers "the workers of $name" "$run/resident/$name.sock" "${DUPLEX_WORKERS:-$(nproc)}" "$program"
+	done
 }
 
 # websocketd logs what a client asked for as it came; a terminal must not take it for commands.

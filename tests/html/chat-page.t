@@ -117,6 +117,28 @@ def check_away(page):
     tap.equal(page.message(), "half a sentence", "what was typed is kept")
 
 
+def check_gap(page):
+    """
+    What the page has seen is newer than all that Redis has, as after a failover to one that was behind: the page says so, and
+    shows what it has seen and what comes, each message once.
+    """
+    before = texts(page)
+    kept = [line.split() for line in redis.ask("XREVRANGE", "duplex:chat", "+", "-", "COUNT", "3").splitlines()]
+    tap.equal(len(kept), 9, "three messages are kept, with an id, a field and a text each")
+    newest = kept[0][0]
+    redis.ask("XDEL", "duplex:chat", newest)
+    redis.ask("XSETID", "duplex:chat", kept[3][0])
+    for pid in site.endpoints():
+        os.kill(pid, 15)
+    tap.ok(page.becomes("waiting"), "the connection is lost before a gap")
+    page.click("connect")
+    tap.ok(page.becomes("open"), "the page comes back after messages were lost")
+    publish("after the gap")
+    shows(page, ["after the gap", *before][:MOST], "it shows what it has seen, and what comes")
+    tap.equal(page.text("notice"), "Some messages may be missing.", "it says that messages may be missing")
+    page.run("tell(element('notice'), '')")
+
+
 def check_unsent(page):
     """Redis is gone: the page says so and keeps the text; with Redis it comes back."""
     page.run("socket.first = socket.longest = 50")
@@ -201,7 +223,7 @@ def check_console(page, name):
     tap.equal([line for line in page.console() if not re.search(EXPECTED, line)], [], f"no error, warning or policy violation in the console of the {name} page")
 
 
-tap.ok(sum((stack.ROOT / "html" / name).stat().st_size for name in CHAT) < 6000, "the page is small")
+tap.ok(sum((stack.ROOT / "html" / name).stat().st_size for name in CHAT) < 7000, "the page is small")
 with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site, chromium.start() as driver, chromium.start() as other:
     first, second = Page(driver), Page(other)
     check_send(first, second)
@@ -209,6 +231,7 @@ with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site, chromium
     second.open("about:blank")
     check_resume(first)
     check_away(first)
+    check_gap(first)
     check_unsent(first)
     check_flood(first)
     check_one_is_spoken(first)

@@ -72,8 +72,8 @@ class Client:
 
     def __init__(self, address, path="/echo", head=None, fields=(), after=b"", timeout=30):
         self.socket = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if len(address) == 4 else socket.AF_INET)
+        self.socket.connect(address)  # waits for room in the queue of the listening socket
         self.socket.settimeout(timeout)
-        self.socket.connect(address)
         self.arrived = bytearray()
         self.status = None
         if head != b"":

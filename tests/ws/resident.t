@@ -158,17 +158,21 @@ def check_limits():
         clients += [echo.connect(fields=[f"X-Forwarded-For: 2001:db8:0:1::{number}"]) for number in (1, 2)]
         tap.equal(echo.connect(fields=["X-Forwarded-For: 2001:db8:0:1:ffff::3"]).status, 429, "of an IPv6 network of /64 as many")
         tap.equal(echo.connect(fields=["X-Forwarded-For: 2001:db8:0:2::1"]).status, 101, "another network is another")
-    with Endpoint(WEBSOCKET_MAX_MEMORY="2500000") as echo:
-        half = frames.header(0x82, 1000000, None, True) + frames.MASK + b"x" * 600000
-        clients = [echo.connect(after=half) for _ in range(3)]
-        tap.ok(stack.wait_until(lambda: echo.figures()[1] > 2500000), "three messages that are half there take more than WEBSOCKET_MAX_MEMORY")
-        tap.equal(echo.connect().status, 503, "then a further client is refused with 503")
-        clients[2].send(b"x" * 100000)
-        tap.equal(clients[2].frame()[1][:2], code(1013), "and a large message that goes on is ended with 1013")
-        clients.pop().close()
-        stack.wait_until(lambda: echo.figures()[1] < 2500000)
-        clients[0].send(b"x" * 400000)
-        tap.ok(clients[0].frame() == (BINARY, frames.apply(frames.MASK, b"x" * 1000000)), "the other large message is echoed when it is whole")
+    with Endpoint(WEBSOCKET_MAX_MEMORY="2500000", WEBSOCKET_MAX_PER_ADDRESS="0") as echo:
+        def half(size):
+            return frames.header(0x82, size, None, True) + frames.MASK + b"x" * (size // 2)
+
+        large = echo.connect(after=half(300000))
+        small = [echo.connect(after=half(65000)) for _ in range(70)]
+        stack.wait_until(lambda: echo.figures()[1] > 2500000)
+        tap.equal(echo.connect().status, 503, "beyond WEBSOCKET_MAX_MEMORY a further client is refused with 503")
+        large.send(b"x" * 10000)
+        tap.equal(large.frame()[1][:2], code(1013), "a message of more than 64 KiB is ended with 1013")
+        small[0].send(b"x" * 32500)
+        tap.equal(small[0].frame(), (BINARY, frames.apply(frames.MASK, b"x" * 65000)), "a smaller one is taken in")
+        for client in small:
+            client.close()
+        tap.ok(stack.wait_until(lambda: echo.connect().status == 101), "when the others have left a further client is accepted")
     with Endpoint(WEBSOCKET_PING_SECONDS="1") as echo:
         silent, answers = echo.connect(), echo.connect()
         tap.equal((silent.frame(), answers.frame()), ((PING, b""), (PING, b"")), "silence brings a ping")

@@ -144,24 +144,12 @@ bool is_websocket(void)
 	return lines_is_started_by_websocketd() || serve_is_running();
 }
 
-static void watch_for_crash(const char *name, struct websocket *ws)
-{
-	char who[128];
-
-	snprintf(who, sizeof who, "%s: %s", name, lines_address(ws));
-	crash_watch(who, NULL, NULL);
-}
-
 /* the endpoint of one client, on the pipes of websocketd */
 static int serve_one(const char *name, size_t max_message, void (*view)(struct websocket *ws))
 {
 	struct websocket *ws = NULL;
 	int signals = watch_signals();
 
-#ifdef M_MMAP_THRESHOLD
-	mallopt(M_MMAP_THRESHOLD,
-		65536); /* else glibc keeps what a large message took, for a later one */
-#endif
 	if (signals >= 0)
 		ws = websocket_open(STDIN_FILENO, STDOUT_FILENO, max_message);
 	if (ws == NULL) {
@@ -171,7 +159,7 @@ static int serve_one(const char *name, size_t max_message, void (*view)(struct w
 	}
 	((struct lines *)ws)->signals = signals;
 	ws->log_name = name;
-	watch_for_crash(name, ws);
+	crash_watch(&(struct crash){.name = name, .address = lines_address(ws)});
 	view(ws);
 
 	bool failed = websocket_reason(ws) != NULL;
@@ -198,6 +186,9 @@ int websocket_run(void (*view)(struct websocket *ws))
 			most);
 		return 2;
 	}
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, 65536); /* else glibc keeps what large messages took */
+#endif
 	set_batch_policy();
 	if (by_websocketd)
 		return serve_one(name, limits.max_message, view);

@@ -29,6 +29,7 @@ static void fail(struct client *client, int error, int code, const char *reason)
 {
 	client_send_close(client, code, reason, strlen(reason));
 	connection_end(&client->ws, error, reason);
+	frames_free(&client->frames);
 }
 
 static void fail_for(struct client *client, const struct frames_item *item)
@@ -39,7 +40,6 @@ static void fail_for(struct client *client, const struct frames_item *item)
 		    : item->code == FRAMES_CODE_INTERNAL_ERROR ? ENOMEM
 							       : EPROTO;
 
-	client_send_close(client, item->code, item->reason, strlen(item->reason));
 	if (error == EMSGSIZE)
 		snprintf(reason, sizeof reason,
 			 "the client sent a message of more than %zu bytes (WEBSOCKET_MAX_MESSAGE)",
@@ -48,7 +48,7 @@ static void fail_for(struct client *client, const struct frames_item *item)
 		snprintf(reason, sizeof reason, "the client sent text that is not valid UTF-8");
 	else
 		snprintf(reason, sizeof reason, "%s", item->reason);
-	connection_end(&client->ws, error, reason);
+	fail(client, error, item->code, reason);
 }
 
 /* the client closes: it gets its code back (RFC 6455 5.5.1) */
@@ -97,7 +97,7 @@ static bool take_event(struct client *client, enum frames_event event,
 
 bool client_decode(struct client *client, struct frames_item *item)
 {
-	while (client->input && !client->got_close) {
+	while (client->input && !client->got_close && !client->ws.error) {
 		size_t used;
 		enum frames_event event = frames_next(&client->frames, client->input + client->at,
 						      client->end - client->at, &used, item);

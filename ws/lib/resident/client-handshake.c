@@ -1,5 +1,6 @@
 /* the opening handshake of a client of a resident process */
 #include "client.h"
+#include "coroutine.h"
 #include "handshake.h"
 #include "worker.h"
 
@@ -7,43 +8,82 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int answer(struct client *client, const char *bytes, size_t length)
+/* Parsing and printing take some kilobytes of stack, and are done on that outside. */
+struct step {
+	struct client *client;
+	struct handshake *handshake;
+	const char *protocol;
+	const char *reason;
+	int status;
+	bool is_head;
+	int result;
+	int error;
+};
+
+static int run_outside(void (*function)(void *argument), struct step *step)
 {
+	coroutine_call_outside(function, step);
+	errno = step->error;
+	return step->result;
+}
+
+static int fail(struct step *step, int error)
+{
+	step->error = error;
+	return -1;
+}
+
+static int answer(struct step *step, const char *bytes, size_t length)
+{
+	struct client *client = step->client;
+
 	client->is_answered = true;
 	if (output_add(client, bytes, length) == 0)
 		return 0;
 	client_lose(client, "write to the client");
-	errno = EPIPE;
-	return -1;
+	return fail(step, EPIPE);
+}
+
+static void refuse_outside(void *argument)
+{
+	struct step *step = argument;
+	char text[HANDSHAKE_ANSWER_SIZE];
+	size_t length = handshake_refuse(text, step->status, step->reason, step->is_head);
+
+	step->result = length == 0 ? fail(step, EINVAL) : answer(step, text, length);
 }
 
 int client_refuse(struct client *client, int status, const char *reason, bool is_head)
 {
-	char text[HANDSHAKE_ANSWER_SIZE];
-	size_t length = handshake_refuse(text, status, reason, is_head);
-
-	if (length == 0 || client->is_answered) {
-		errno = length == 0 ? EINVAL : EALREADY;
-		return -1;
-	}
-	return answer(client, text, length);
-}
-
-int client_accept(struct websocket *ws, const char *protocol)
-{
-	struct client *client = (struct client *)ws;
-	char text[HANDSHAKE_ANSWER_SIZE];
+	struct step step = {
+		.client = client, .status = status, .reason = reason, .is_head = is_head};
 
 	if (client->is_answered) {
 		errno = EALREADY;
 		return -1;
 	}
-	size_t length = handshake_accept(text, client->variables, protocol);
-	if (length == 0) {
-		errno = EINVAL;
+	return run_outside(refuse_outside, &step);
+}
+
+static void accept_outside(void *argument)
+{
+	struct step *step = argument;
+	char text[HANDSHAKE_ANSWER_SIZE];
+	size_t length = handshake_accept(text, step->client->variables, step->protocol);
+
+	step->result = length == 0 ? fail(step, EINVAL) : answer(step, text, length);
+}
+
+int client_accept(struct websocket *ws, const char *protocol)
+{
+	struct client *client = (struct client *)ws;
+	struct step step = {.client = client, .protocol = protocol};
+
+	if (client->is_answered) {
+		errno = EALREADY;
 		return -1;
 	}
-	if (answer(client, text, length) < 0)
+	if (run_outside(accept_outside, &step) < 0)
 		return -1;
 	client->is_open = true;
 	client->worker->open++;
@@ -76,6 +116,21 @@ static bool is_within_limits(struct client *client)
 	return true;
 }
 
+static void parse_outside(void *argument)
+{
+	struct step *step = argument;
+	struct client *client = step->client;
+
+	step->result = handshake_parse(step->handshake, client->input, client->end);
+}
+
+static int parse(struct client *client, struct handshake *handshake)
+{
+	struct step step = {.client = client, .handshake = handshake};
+
+	return run_outside(parse_outside, &step);
+}
+
 /* reads until the head is whole, or deserves a refusal: the status, or 0 if the client has gone */
 static int read_head(struct client *client, struct handshake *handshake)
 {
@@ -92,18 +147,29 @@ static int read_head(struct client *client, struct handshake *handshake)
 		if (client->has_read)
 			client_suspend(client, WANTS_INPUT, limit > 0 ? (int)left : -1);
 		if (client_read(client))
-			status = handshake_parse(handshake, client->input, client->end);
+			status = parse(client, handshake);
 		else if (client->ws.input_ended || client->is_lost)
 			return 0;
 	}
 	return status;
 }
 
-/* keeps the variables, and lets the window begin behind the head */
-static bool take_head(struct client *client, const struct handshake *handshake)
+static void keep_variables_outside(void *argument)
 {
-	client->variables = handshake_variables(handshake, client->input, client->worker->name,
+	struct step *step = argument;
+	struct client *client = step->client;
+
+	client->variables = handshake_variables(step->handshake, client->input,
+						client->worker->name,
 						client->peer[0] ? client->peer : NULL);
+}
+
+/* keeps the variables, and lets the window begin behind the head */
+static bool take_head(struct client *client, struct handshake *handshake)
+{
+	struct step step = {.client = client, .handshake = handshake};
+
+	run_outside(keep_variables_outside, &step);
 	if (client->variables == NULL)
 		return refuse(client, REFUSED_MEMORY, 503, "memory is short");
 	client->at = handshake->length;

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 #ifdef __has_feature
 #if __has_feature(address_sanitizer) && !defined __SANITIZE_ADDRESS__
@@ -24,7 +23,7 @@
 struct coroutine {
 	ucontext_t context;
 	void (*function)(void *room);
-	char *mapping; /* begins with the guard page */
+	char *mapping; /* begins with the guard */
 	struct coroutine *next_free;
 	bool has_returned;
 	void *fake_stack; /* of AddressSanitizer, which has to be told of each change of the stack
@@ -33,22 +32,20 @@ struct coroutine {
 
 /* To map a stack costs more than all else of a connection, so some are kept for the next. */
 enum { MAX_FREE = 64, ALIGNMENT = 64 };
+
+/* No page of it is ever used. It is more than one, as a function with a large frame may reach over
+ * one. */
+enum { GUARD_SIZE = 65536 };
+
 static struct coroutine *free_list;
 static size_t free_count;
 
 static struct coroutine *running;
-static ucontext_t outside;
+static ucontext_t *outside; /* on its stack */
 static const void *outside_bottom;
 static size_t outside_size;
-
-static size_t page_size(void)
-{
-	static size_t size;
-
-	if (size == 0)
-		size = (size_t)sysconf(_SC_PAGESIZE);
-	return size;
-}
+static void (*outside_function)(void *argument); /* is to be called there, or NULL */
+static void *outside_argument;
 
 static size_t aligned(size_t size)
 {
@@ -67,7 +64,7 @@ static void *room_of(struct coroutine *coroutine)
 
 static char *stack_of(const struct coroutine *coroutine)
 {
-	return coroutine->mapping + page_size();
+	return coroutine->mapping + GUARD_SIZE;
 }
 
 static size_t stack_size(const struct coroutine *coroutine)
@@ -79,7 +76,7 @@ static void switch_to_outside(struct coroutine *self, bool is_last)
 {
 	__sanitizer_start_switch_fiber(is_last ? NULL : &self->fake_stack, outside_bottom,
 				       outside_size);
-	swapcontext(&self->context, &outside);
+	swapcontext(&self->context, outside);
 	__sanitizer_finish_switch_fiber(self->fake_stack, &outside_bottom, &outside_size);
 }
 
@@ -97,13 +94,13 @@ static void enter(void)
 /* maps a stack; where its struct lies depends on the size of the room */
 static char *map(void)
 {
-	size_t size = page_size() + COROUTINE_STACK_SIZE;
+	size_t size = GUARD_SIZE + COROUTINE_STACK_SIZE;
 	char *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
 
 	if (mapping == MAP_FAILED)
 		return NULL;
-	if (mprotect(mapping, page_size(), PROT_NONE) == 0)
+	if (mprotect(mapping, GUARD_SIZE, PROT_NONE) == 0)
 		return mapping;
 	munmap(mapping, size);
 	return NULL;
@@ -134,7 +131,7 @@ void *coroutine_create(size_t size, void (*function)(void *room))
 
 	if (mapping == NULL)
 		return NULL;
-	void *room = mapping + page_size() + COROUTINE_STACK_SIZE - aligned(size);
+	void *room = mapping + GUARD_SIZE + COROUTINE_STACK_SIZE - aligned(size);
 	struct coroutine *coroutine = of_room(room);
 	memset(room, 0, size);
 	memset(coroutine, 0, sizeof *coroutine);
@@ -144,17 +141,38 @@ void *coroutine_create(size_t size, void (*function)(void *room))
 	return room;
 }
 
+static void switch_to(struct coroutine *coroutine)
+{
+	void *fake_stack = NULL;
+	ucontext_t here;
+
+	outside = &here;
+	__sanitizer_start_switch_fiber(&fake_stack, stack_of(coroutine), stack_size(coroutine));
+	swapcontext(&here, &coroutine->context);
+	__sanitizer_finish_switch_fiber(fake_stack, NULL, NULL);
+}
+
 bool coroutine_resume(void *room)
 {
 	struct coroutine *coroutine = of_room(room);
-	void *fake_stack = NULL;
 
 	running = coroutine;
-	__sanitizer_start_switch_fiber(&fake_stack, stack_of(coroutine), stack_size(coroutine));
-	swapcontext(&outside, &coroutine->context);
-	__sanitizer_finish_switch_fiber(fake_stack, NULL, NULL);
+	switch_to(coroutine);
+	while (outside_function) {
+		void (*function)(void *argument) = outside_function;
+		outside_function = NULL;
+		function(outside_argument);
+		switch_to(coroutine);
+	}
 	running = NULL;
 	return !coroutine->has_returned;
+}
+
+void coroutine_call_outside(void (*function)(void *argument), void *argument)
+{
+	outside_function = function;
+	outside_argument = argument;
+	switch_to_outside(running, false);
 }
 
 void coroutine_suspend(void)
@@ -167,7 +185,7 @@ void coroutine_free(void *room)
 	struct coroutine *coroutine = of_room(room);
 
 	if (free_count == MAX_FREE) {
-		munmap(coroutine->mapping, page_size() + COROUTINE_STACK_SIZE);
+		munmap(coroutine->mapping, GUARD_SIZE + COROUTINE_STACK_SIZE);
 		return;
 	}
 	coroutine->next_free = free_list;

@@ -3,7 +3,7 @@
  * reads queries, one a line, and prints the value of "message" in hex or "-":
  * for query.t, which compares it with Python's urllib.
  */
-#include "fcgi/query.h"
+#include "query.h"
 #include "edge.h"
 #include "tap.h"
 

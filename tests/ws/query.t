@@ -24,7 +24,7 @@ def reference(query):
     return values[-1].encode("latin-1").hex() if values else "-"
 
 
-output = subprocess.run([stack.BUILD / "tests/fcgi/query", "decode"], input="".join(q + "\n" for q in queries).encode("latin-1"),
+output = subprocess.run([stack.BUILD / "tests/ws/query", "decode"], input="".join(q + "\n" for q in queries).encode("latin-1"),
                         stdout=subprocess.PIPE, check=True).stdout.decode().split("\n")
 wrong = [(query, got, reference(query)) for query, got in zip(queries, output) if got != reference(query)]
 tap.equal(len(output), COUNT + 1, "an answer to each query")
