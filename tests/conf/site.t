@@ -39,7 +39,7 @@ def shell(command, tree):
 
 
 def ask(path, *arguments):
-    output = subprocess.run(["curl", "-qs", "-m", "10", "-w", "%{http_code}", *arguments, f"http://localhost{path}"], capture_output=True).stdout
+    output = subprocess.run(["curl", "-qs", "-m", "60", "-w", "%{http_code}", *arguments, f"http://localhost{path}"], capture_output=True).stdout
     return output[-3:], output[:-3]
 
 
@@ -47,7 +47,7 @@ async def converse(path, **options):
     try:
         async with rfc6455.connect(f"ws://localhost{path}", **options) as client:
             await client.send("hi")
-            return await asyncio.wait_for(client.recv(), 10)
+            return await asyncio.wait_for(client.recv(), 60)
     except rfc6455.Refused as error:
         return error.status
 
