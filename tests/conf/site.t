@@ -54,7 +54,7 @@ async def converse(path, **options):
 
 def log():
     """What was logged, but for what the servers and the stand-in always say, and Apache of a machine whose name it cannot look up."""
-    ordinary = re.compile(r"server (started|stopped)|AH0055[78]|^Listening on .* as 3\.$|^Communication attempt on fd 3\.|^Execing |^\d+:(C|M|signal-handler) ")
+    ordinary = re.compile(r"server (started|stopped)|AH0055[78]|^Listening on .* as 3\.$|^Communication attempt on fd 3\.|^Execing |Unexpected error while reading STD(ERR|OUT) from process|^\d+:(C|M|signal-handler) ")
     return [line for line in pathlib.Path("/run/systemctl/log").read_text().splitlines() if not ordinary.search(line)]
 
 
