@@ -106,7 +106,7 @@ def check_fcgi():
 async def check_clients(service):
     """What a connection costs websocketd, and whether the limits of the unit allow for as many as it lets in."""
     async def connect():
-        client = await rfc6455.connect("ws://127.0.0.1:9001/echo")
+        client = await rfc6455.connect("ws://127.0.0.1:9001/echo", origin=stack.ORIGIN)
         await client.send("hi")
         tap.equal(await asyncio.wait_for(client.recv(), 30), "hi", "a message") if not clients else await client.recv()
         clients.append(client)
