@@ -49,7 +49,7 @@ DEFAULT = {
     "long URL": {414},           # 64 KiB of query
     "many headers": {400, 431},  # 128 headers of 600 bytes
     "NUL in path": {400, 404},
-    "raw query": True,           # a query that is no URI is passed on
+    "raw query": True,           # a query that is not a URI is passed on
     "down": {502, 503},          # FastCGI or websocketd is stopped
     "waits": False,              # a request may wait for it instead
     "back": 1.5,                 # it is served again within so many seconds
