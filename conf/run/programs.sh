@@ -73,6 +73,7 @@ start_server() {
 	local deadline=$((SECONDS + 15)) alternatives
 	printf -v alternatives '%s|' "${resident[@]}"
 	alternatives=${alternatives%|}
+	alternatives=${alternatives:-none}
 	write_site
 	export_site
 	start "$server" "$site/start" "$run"
@@ -86,7 +87,7 @@ start_server() {
 
 # The same for a server that takes it from the environment. A path in place of an address is that of a socket.
 export_site() {
-	export DUPLEX_PATHS='*' DUPLEX_WEBSOCKETD=127.0.0.1:$websocketd_port DUPLEX_RESIDENT=${alternatives:-none}
+	export DUPLEX_PATHS='*' DUPLEX_WEBSOCKETD=127.0.0.1:$websocketd_port DUPLEX_RESIDENT=$alternatives
 	export DUPLEX_SOCKETS=$run/resident
 	! is_echo_everywhere || export DUPLEX_WEBSOCKETD=$run/resident/echo.sock DUPLEX_RESIDENT=none
 }
