@@ -140,6 +140,7 @@ def check_overtaken():
     post("seen")
     with talk.Client(site.port, "/chat?after=-1") as client:
         tap.equal(texts(client.lines(1)), ["seen"], "a client before it is overtaken")
+        stack.wait_until(lambda: "blocked_clients:1\n" in redis.ask("INFO", "clients").replace("\r", ""))
         pid = max(site.endpoints())
         os.kill(pid, signal.SIGSTOP)
         ids = [add("text", f"s{number}") for number in range(300)]
