@@ -15,6 +15,7 @@
 #define FORM "application/x-www-form-urlencoded"
 enum { WORKER_LOOKUP_MS = 20 };
 enum { BODY_SIZE = 3 * MESSAGE_MAX + 1024 }; /* each byte may be escaped */
+_Static_assert((int)BODY_SIZE < (int)HTTP_BODY_MAX, "one byte too many can still be read");
 
 static long long milliseconds(void)
 {

@@ -1,7 +1,7 @@
 /* duplex: the HTTP side, as a FastCGI program or, started by hand, as a CGI program */
 #include "cgi.h"
-#include "fastcgi.h"
 #include "redis-settings.h"
+#include "worker.h"
 
 #include <err.h>
 #include <errno.h>
@@ -125,7 +125,7 @@ int main(int argc, char **argv)
 	check_redis();
 	open_site(&options, &site);
 	chat_open(&site.chat, fastcgi);
-	status = fastcgi ? fastcgi_serve(&site) : cgi_serve(&site);
+	status = fastcgi ? worker_run(&site) : cgi_serve(&site);
 	files_close(&site.files);
 	chat_close(&site.chat);
 	return status;

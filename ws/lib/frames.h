@@ -122,6 +122,10 @@ enum frames_event frames_next(struct frames *frames, char *bytes, size_t size, s
  * 0 if none is begun. It can be much more than came. */
 uint64_t frames_announced(const struct frames *frames);
 
+/* How many whole messages begin and end in size bytes that were not yet given to frames_next, where
+ * one begins at their start. It does not judge them, and changes nothing. */
+size_t frames_count(const char *bytes, size_t size);
+
 /* how many bytes of memory the connection holds beside its struct; 0 if nothing is half received */
 size_t frames_memory(const struct frames *frames);
 

@@ -47,9 +47,10 @@ static void put_variable(struct block *block, const char *name, struct span valu
 static char next_decoded(struct span *path)
 {
 	bool is_escape = *path->bytes == '%';
-	char c = is_escape ? (char)(hex_digit(path->bytes[1]) << 4 | hex_digit(path->bytes[2]))
-			   : *path->bytes;
+	char c = *path->bytes;
 
+	if (is_escape)
+		c = (char)(hex_digit(path->bytes[1]) << 4 | hex_digit(path->bytes[2]));
 	path->bytes += is_escape ? 3 : 1;
 	path->length -= is_escape ? 3 : 1;
 	return c;

@@ -1,4 +1,7 @@
+#include "crash.h"
 #include "lines.h"
+#include "resident/serve.h"
+#include "settings.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -9,26 +12,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#define MAX_MESSAGE_VARIABLE "WEBSOCKET_MAX_MESSAGE"
-enum { MAX_MESSAGE_LIMIT = 1073741824 };
-
-/* the limit that the environment sets, 0 if it is no such number */
-static size_t max_message(void)
-{
-	const char *text = getenv(MAX_MESSAGE_VARIABLE);
-	char *end;
-
-	if (text == NULL)
-		return WEBSOCKET_MAX_MESSAGE_DEFAULT;
-	errno = 0;
-	unsigned long bytes = strtoul(text, &end, 10);
-	bool number = text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
-	return number && bytes <= MAX_MESSAGE_LIMIT ? bytes : 0;
-}
 
 /* SIGTERM and SIGINT end the loop wherever it waits: a descriptor to poll has no race and no global
  * variable */
@@ -98,46 +85,73 @@ static bool is_asked_for(const char *option)
 	return is_it;
 }
 
+static int print_usage(const char *name)
+{
+	printf("usage: %s is started for its clients, not by hand:\n"
+	       "  by websocketd, one process for each client:\n"
+	       "    websocketd --address=127.0.0.1 --port=9001 --dir=DIRECTORY\n"
+	       "  or with a listening socket as standard input, one process for all:\n"
+	       "    spawn-fcgi -n -s SOCKET -M 0600 -- %s\n"
+	       "  %s --help or --version prints this or the version.\n",
+	       name, name, name);
+	return fflush(stdout) != 0;
+}
+
 static int started_by_hand(const char *name)
 {
 	if (is_asked_for("--version")) {
 		printf("%s (duplex) " DUPLEX_VERSION "\n", name);
 		return fflush(stdout) != 0;
 	}
+	if (is_asked_for("--help"))
+		return print_usage(name);
 	fprintf(stderr,
-		"%s: GATEWAY_INTERFACE is not websocketd's: start it by websocketd, as in "
-		"websocketd --address=127.0.0.1 --port=9001 --dir=DIRECTORY\n",
+		"%s: GATEWAY_INTERFACE is not websocketd's, and standard input is not a listening "
+		"socket: see --help\n",
 		name);
 	return 2;
 }
 
-bool is_websocket(void)
+static bool is_given_listening_socket(void)
 {
-	return lines_is_started_by_websocketd();
+	int listening = 0;
+	socklen_t size = sizeof listening;
+
+	return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 &&
+	       listening;
 }
 
-int websocket_run(void (*view)(struct websocket *ws))
+#ifndef __GLIBC__ /* musl has no makecontext(3) */
+bool serve_is_running(void)
 {
-	const char *name = program_invocation_short_name;
-	struct websocket *ws = NULL;
-	size_t limit = max_message();
+	return false;
+}
 
-	if (!lines_is_started_by_websocketd())
-		return started_by_hand(name);
-	if (limit == 0) {
-		fprintf(stderr,
-			"%s: " MAX_MESSAGE_VARIABLE " is not a number of bytes from 1 to %d\n",
-			name, MAX_MESSAGE_LIMIT);
-		return 2;
-	}
-#ifdef M_MMAP_THRESHOLD
-	mallopt(M_MMAP_THRESHOLD,
-		65536); /* else glibc keeps what a large message took, for a later one */
+int serve(const char *name, const struct limits *limits, void (*view)(struct websocket *ws))
+{
+	(void)limits;
+	(void)view;
+	fprintf(stderr,
+		"%s: standard input is a listening socket, but the library was built without "
+		"makecontext(3), which a resident process needs\n",
+		name);
+	return 2;
+}
 #endif
-	set_batch_policy();
+
+bool is_websocket(void)
+{
+	return lines_is_started_by_websocketd() || serve_is_running();
+}
+
+/* the endpoint of one client, on the pipes of websocketd */
+static int serve_one(const char *name, size_t max_message, void (*view)(struct websocket *ws))
+{
+	struct websocket *ws = NULL;
 	int signals = watch_signals();
+
 	if (signals >= 0)
-		ws = websocket_open(STDIN_FILENO, STDOUT_FILENO, limit);
+		ws = websocket_open(STDIN_FILENO, STDOUT_FILENO, max_message);
 	if (ws == NULL) {
 		fprintf(stderr, "%s: %s: %s\n", name, signals < 0 ? "signalfd" : "websocket_open",
 			strerror(errno));
@@ -145,6 +159,7 @@ int websocket_run(void (*view)(struct websocket *ws))
 	}
 	((struct lines *)ws)->signals = signals;
 	ws->log_name = name;
+	crash_watch(&(struct crash){.name = name, .address = lines_address(ws)});
 	view(ws);
 
 	bool failed = websocket_reason(ws) != NULL;
@@ -153,4 +168,29 @@ int websocket_run(void (*view)(struct websocket *ws))
 	wait_for_log();
 	close_and_linger(ws);
 	return failed;
+}
+
+int websocket_run(void (*view)(struct websocket *ws))
+{
+	const char *name = program_invocation_short_name;
+	bool by_websocketd = lines_is_started_by_websocketd();
+	struct limits limits;
+	size_t least;
+	size_t most;
+
+	if (!by_websocketd && !is_given_listening_socket())
+		return started_by_hand(name);
+	const char *wrong = settings_read(&limits, &least, &most);
+	if (wrong) {
+		fprintf(stderr, "%s: %s is not a number from %zu to %zu\n", name, wrong, least,
+			most);
+		return 2;
+	}
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, 65536); /* else glibc keeps what large messages took */
+#endif
+	set_batch_policy();
+	if (by_websocketd)
+		return serve_one(name, limits.max_message, view);
+	return serve(name, &limits, view);
 }

@@ -64,7 +64,7 @@ struct websocket;
 struct pollfd; /* of <poll.h> */
 
 /* A message that came in. The text belongs to the library: it stays until the
- * next websocket_wait, websocket_read, websocket_count_messages,
+ * next websocket_wait, websocket_read, websocket_poll, websocket_count_messages,
  * websocket_has_messages or websocket_close of its connection. A NUL follows it
  * that length does not count. */
 struct websocket_message {

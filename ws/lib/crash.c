@@ -1,0 +1,95 @@
+#include "crash.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { LINE_SIZE = 512, STACK_SIZE = 16384 };
+
+/* It has a value so that it lies beside other variables that have one: what is zero at first would
+ * take a page of its own in every endpoint. */
+static struct crash watched = {.name = "?"};
+
+static const struct {
+	int number;
+	const char *name;
+} fatal[] = {
+	{SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"},   {SIGILL, "SIGILL"},
+	{SIGFPE, "SIGFPE"},   {SIGABRT, "SIGABRT"}, {SIGSYS, "SIGSYS"},
+};
+enum { FATAL = sizeof fatal / sizeof *fatal };
+
+/* In a signal handler printf is not allowed (signal-safety(7)). */
+static void add(char line[LINE_SIZE], const char *text)
+{
+	size_t length = strlen(line);
+
+	for (; *text && length + 1 < LINE_SIZE; length++)
+		line[length] = *text++;
+	line[length] = '\0';
+}
+
+static void add_number(char line[LINE_SIZE], size_t number)
+{
+	char digits[24];
+	char *at = digits + sizeof digits - 1;
+
+	*at = '\0';
+	do
+		*--at = (char)('0' + number % 10);
+	while (number /= 10);
+	add(line, at);
+}
+
+static const char *name_of(int number)
+{
+	for (size_t i = 0; i < FATAL; i++)
+		if (fatal[i].number == number)
+			return fatal[i].name;
+	return "a signal";
+}
+
+static void tell(int number, siginfo_t *info, void *context)
+{
+	bool is_address = number == SIGSEGV || number == SIGBUS;
+	char line[LINE_SIZE] = "";
+
+	(void)context;
+	add(line, watched.name);
+	add(line, ": ");
+	if (watched.address) {
+		add(line, watched.address);
+		add(line, ": ");
+	}
+	if (is_address && watched.has_run_over && watched.has_run_over(info->si_addr))
+		add(line, "a view ran over its stack of 64 KiB: ");
+	add(line, "the program was ended by ");
+	add(line, name_of(number));
+	if (watched.clients) {
+		add(line, ", with its clients: ");
+		add_number(line, *watched.clients);
+	}
+	add(line, "\n");
+	ssize_t written = write(STDERR_FILENO, line, strlen(line));
+	(void)written;
+	raise(number); /* SA_RESETHAND: this time it ends the process */
+}
+
+void crash_watch(const struct crash *crash)
+{
+	/* the stack that ran over is of no use; this one takes no memory until then */
+	void *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+	stack_t alternate = {.ss_sp = stack, .ss_size = STACK_SIZE};
+	struct sigaction action = {
+		.sa_sigaction = tell,
+		.sa_flags = (int)(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND | SA_NODEFER),
+	};
+
+	watched = *crash;
+	if (stack == MAP_FAILED || sigaltstack(&alternate, NULL) < 0)
+		return;
+	for (size_t i = 0; i < FATAL; i++)
+		sigaction(fatal[i].number, &action, NULL);
+}

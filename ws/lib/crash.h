@@ -1,0 +1,22 @@
+/* what a process writes to the log when it crashes */
+#ifndef CRASH_H
+#define CRASH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Who is told of. The strings stay the caller's, and must stay. */
+struct crash {
+	const char *name;                        /* of the program */
+	const char *address;                     /* of its only client; or NULL */
+	const size_t *clients;                   /* how many clients it has; or NULL */
+	bool (*has_run_over)(const void *where); /* is this behind the end of a stack? or NULL */
+};
+
+/*
+ * From now on a fatal signal writes one line to standard error before it ends the process:
+ *	NAME: ADDRESS: the program was ended by SIGSEGV
+ */
+void crash_watch(const struct crash *crash);
+
+#endif
