@@ -138,7 +138,20 @@ static bool is_form(const char *type)
 	       (type[length] == '\0' || type[length] == ';' || type[length] == ' ');
 }
 
-static void publish(struct chat *chat, const char *message, size_t length,
+/* answers that a message is not published */
+static void refuse(struct chat *chat, int error, struct response *response)
+{
+	if (error == EIO)
+		fail(chat, response);
+	else if (error == EDQUOT)
+		http_status(response, 429);
+	else
+		http_status(response, error == EMSGSIZE ? 413 : 400);
+	if (error == EDQUOT)
+		response->headers = "Retry-After: 1\r\n";
+}
+
+static void publish(struct chat *chat, const struct publication *publication,
 		    struct response *response)
 {
 	char id[MESSAGE_ID_SIZE];
@@ -147,11 +160,8 @@ static void publish(struct chat *chat, const char *message, size_t length,
 		http_status(response, 503);
 		return;
 	}
-	if (channel_publish(chat->redis, CHANNEL, message, length, id) < 0) {
-		if (errno == EIO)
-			fail(chat, response);
-		else
-			http_status(response, errno == EMSGSIZE ? 413 : 400);
+	if (channel_publish(chat->redis, publication, id) < 0) {
+		refuse(chat, errno, response);
 		return;
 	}
 	chat->refused = false;
@@ -195,7 +205,9 @@ void chat_post(struct site *site, struct request *request, struct response *resp
 	else if (!query_value(body, size, "message", &message, &length))
 		http_status(response, 400);
 	else
-		publish(&site->chat, message, length, response);
+		publish(&site->chat,
+			&(struct publication){CHANNEL, message, length, request->address},
+			response);
 }
 
 void chat_open(struct chat *chat, bool is_worker)

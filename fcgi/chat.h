@@ -26,6 +26,7 @@ struct chat {
  *   403  the page that sends it is of another site (its Origin is not the Host)
  *   413  it is too long
  *   415  it is not a form
+ *   429  the client has published too many (limit.h)
  *   503  Redis cannot be reached, refuses, or did not answer; it may then have taken the message
  */
 

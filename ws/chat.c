@@ -1,7 +1,6 @@
 /* the chat endpoint: what anybody sends is published, and everybody gets it */
 #include "push.h"
 
-#include <err.h>
 #include <errno.h>
 #include <string.h>
 
@@ -26,10 +25,8 @@ static void chat(struct websocket *ws)
 		return;
 	}
 	while (websocket_wait(ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE)
-		if (websocket_publish("chat", message.text, message.length) < 0) {
-			warn("a message is not published");
+		if (websocket_publish_from(ws, "chat", message.text, message.length) < 0)
 			return;
-		}
 }
 
 int main(void)

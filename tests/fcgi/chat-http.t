@@ -164,7 +164,7 @@ def check_addresses():
         for status, wanted, variables in (
                 (2, "DUPLEX_REDIS is not a valid address: ", {"DUPLEX_REDIS": "nonsense"}), (2, "DUPLEX_REDIS is not a valid address: ", {"DUPLEX_REDIS": "secret@"}),
                 (2, "DUPLEX_REDIS is not a valid address: ", {"DUPLEX_REDIS": "/" + "x" * 300}), (2, "DUPLEX_REDIS is not a valid address: ", {"DUPLEX_REDIS": "x" * 300 + ":1"}),
-                (2, "DUPLEX_REDIS is not a valid address: ", {"DUPLEX_REDIS": "redis://me:secret@host:x"}), (1, f"DUPLEX_REDIS_FILE: {file}: ", {"DUPLEX_REDIS_FILE": str(file)})):
+                (2, "DUPLEX_REDIS is not a valid address: ", {"DUPLEX_REDIS": "redis://me:secret@host:x"}), (1, f"DUPLEX_REDIS_FILE: {file}: ", {"DUPLEX_REDIS_FILE": str(file)}), (2, "DUPLEX_MAX_PUBLISH is not a number from 0 to 1000000", {"DUPLEX_MAX_PUBLISH": "x"})):
             result = subprocess.run([stack.BUILD / "fcgi/duplex"], cwd=stack.ROOT, env={**fcgi.INHERITED, "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/echo", **variables},
                                     capture_output=True, text=True, timeout=30)
             tap.ok((result.returncode, result.stdout, result.stderr.count("\n")) == (status, "", 1) and result.stderr.startswith(f"duplex: {wanted}")

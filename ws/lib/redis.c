@@ -14,11 +14,11 @@ enum { WORDS = 16 }; /* the most that a command of ours has */
 
 struct redis {
 	redisContext *context;
-	redisReply *asked;    /* the last reply of redis_ask, or NULL */
-	redisReply *received; /* the last reply of redis_receive, or NULL */
-	long long deadline;   /* of the operation, in ms of the monotonic clock */
-	bool is_overdue;      /* a reply did not come in time: the next one could be that one */
-	char why[160];        /* the reason of the last failure */
+	redisReply *asked;        /* the last reply of redis_ask, or NULL */
+	redisReply *received;     /* the last reply of redis_receive, or NULL */
+	long long deadline;       /* of the operation, in ms of the monotonic clock */
+	bool is_overdue;          /* a reply did not come in time: the next one could be that one */
+	char why[REDIS_WHY_SIZE]; /* the reason of the last failure */
 };
 
 static int fail(void)
@@ -27,9 +27,10 @@ static int fail(void)
 	return -1;
 }
 
-static int set_reason(struct redis *redis, const char *reason)
+int redis_fail(struct redis *redis, const char *reason)
 {
-	snprintf(redis->why, sizeof redis->why, "%s", reason);
+	if (reason != redis->why)
+		snprintf(redis->why, sizeof redis->why, "%s", reason);
 	return fail();
 }
 
@@ -61,14 +62,14 @@ static int wait_for(struct redis *redis, short events, const char *overdue)
 		else if (ready < 0)
 			continue;
 		redis->is_overdue = true;
-		return set_reason(redis, overdue);
+		return redis_fail(redis, overdue);
 	}
 }
 
 /* fails for the reason that hiredis has */
 static int fail_in_hiredis(struct redis *redis)
 {
-	return set_reason(redis, redis->context ? redis->context->errstr : "memory is short");
+	return redis_fail(redis, redis->context ? redis->context->errstr : "memory is short");
 }
 
 /* waits until the connection is made or refused */
@@ -83,7 +84,7 @@ static int finish_connecting(struct redis *redis)
 		return -1;
 	if (getsockopt(redis->context->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
 		error = errno;
-	return error ? set_reason(redis, strerror(error)) : 0;
+	return error ? redis_fail(redis, strerror(error)) : 0;
 }
 
 /* connects to the first address that takes us; each gets its share of the time */
@@ -93,7 +94,7 @@ static int connect_to_host(struct redis *redis, const char *host, int port, int 
 	long long end = redis->deadline;
 	const char *why;
 	size_t count = lookup_host(host, lookup_ms, addresses, &why);
-	int result = count > 0 ? -1 : set_reason(redis, why);
+	int result = count > 0 ? -1 : redis_fail(redis, why);
 
 	for (size_t i = 0; i < count && result < 0; i++) {
 		long long now = milliseconds();
@@ -166,7 +167,7 @@ int redis_fd(const struct redis *redis)
 
 int redis_refuse(struct redis *redis)
 {
-	return set_reason(redis, "unexpected reply");
+	return redis_fail(redis, "unexpected reply");
 }
 
 /* Keeps a reply in the place of an older one. */
@@ -174,7 +175,7 @@ static int keep_reply(struct redis *redis, redisReply **place, redisReply *reply
 {
 	freeReplyObject(*place);
 	*place = reply;
-	return reply && reply->type == REDIS_REPLY_ERROR ? set_reason(redis, reply->str) : 0;
+	return reply && reply->type == REDIS_REPLY_ERROR ? redis_fail(redis, reply->str) : 0;
 }
 
 /* word by word, since hiredis takes three times as long to build a command from a format */
@@ -280,6 +281,14 @@ bool redis_is_list_of(const struct redis_reply *reply, size_t count)
 const struct redis_reply *redis_part(const struct redis_reply *reply, size_t i)
 {
 	return i < redis_count(reply) ? (const struct redis_reply *)value(reply)->element[i] : NULL;
+}
+
+bool redis_number(const struct redis_reply *reply, long long *number)
+{
+	if (reply == NULL || value(reply)->type != REDIS_REPLY_INTEGER)
+		return false;
+	*number = value(reply)->integer;
+	return true;
 }
 
 const char *redis_text(const struct redis_reply *reply, size_t *length)

@@ -17,8 +17,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* how long an operation may take, in ms */
-enum { REDIS_OPERATION_MS = 1000 };
+enum {
+	REDIS_OPERATION_MS = 1000, /* how long an operation may take */
+	REDIS_WHY_SIZE = 160       /* room for a reason and its NUL */
+};
 
 /* a connection; opaque */
 struct redis;
@@ -78,6 +80,9 @@ int redis_fd(const struct redis *redis);
  */
 int redis_receive(struct redis *redis, const struct redis_reply **reply);
 
+/* Sets the reason. Returns -1 with errno EIO. */
+int redis_fail(struct redis *redis, const char *reason);
+
 /* Sets the reason to "unexpected reply". Returns -1 with errno EIO. */
 int redis_refuse(struct redis *redis);
 
@@ -97,6 +102,9 @@ size_t redis_count(const struct redis_reply *reply);
 
 /* the part with that index; NULL if there is none */
 const struct redis_reply *redis_part(const struct redis_reply *reply, size_t i);
+
+/* true if the reply is a number, which is then stored in *number */
+bool redis_number(const struct redis_reply *reply, long long *number);
 
 /* The bytes of a string, which a NUL follows, and in *length their number; NULL if the reply is of
  * another kind. */

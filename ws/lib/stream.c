@@ -1,5 +1,7 @@
 #include "stream.h"
 #include "channel.h"
+#include "limit.h"
+#include "memory.h"
 #include "utf8.h"
 
 #include <stdio.h>
@@ -45,13 +47,24 @@ int stream_add(struct redis *redis, const char *name, const char *text, size_t l
 	};
 	const struct redis_reply *reply;
 
-	if (redis_ask(redis, words, sizeof words / sizeof *words, &reply) < 0)
+	if (memory_ask(redis, key, words, sizeof words / sizeof *words, &reply) < 0)
 		return -1;
-	const char *added = redis_text(reply, &length);
-	if (added == NULL || length >= MESSAGE_ID_SIZE)
+	size_t id_length;
+	const char *added = redis_text(reply, &id_length);
+	if (added == NULL || id_length >= MESSAGE_ID_SIZE)
 		return redis_refuse(redis);
 	strcpy(id, added);
+	if (length > MEMORY_SMALL)
+		memory_trim(redis, key); /* the message is published, whatever becomes of this */
 	return 0;
+}
+
+int stream_count(struct redis *redis, const char *name, const char *address, bool *is_allowed)
+{
+	char key[KEY_SIZE];
+
+	write_key(key, name);
+	return limit_count(redis, key, address, is_allowed);
 }
 
 /* the id of an entry; NULL if it is not an entry */
