@@ -27,6 +27,18 @@ start_websocketd() {
 	fail "websocketd does not start"
 }
 
+# What make has built of ws/, each on a socket of its own. websocketd stays for what is added later, and for other languages.
+start_resident() {
+	local program name
+	mkdir "$run/resident"
+	for program in "$build"/ws/*; do
+		[ -f "$program" ] && [ -x "$program" ] || continue
+		name=${program##*/}
+		resident+=("$name")
+		start_workers "the workers of $name" "$run/resident/$name.sock" "${DUPLEX_WORKERS:-$(nproc)}" "$program"
+	done
+}
+
 # websocketd logs what a client asked for as it came; a terminal must not take it for commands.
 printable() {
 	LC_ALL=C exec sed -u 's/[^[:print:][:blank:]]/?/g'
