@@ -11,7 +11,7 @@
 #include <strings.h>
 #include <time.h>
 
-#define CHANNEL "chat"
+#define PATH "/chat"
 #define FORM "application/x-www-form-urlencoded"
 enum { WORKER_LOOKUP_MS = 20 };
 enum { BODY_SIZE = 3 * MESSAGE_MAX + 1024 }; /* each byte may be escaped */
@@ -83,7 +83,8 @@ static void write_line(void *context, const char *id, const char *text, size_t l
 	lines->text[lines->length++] = '\n';
 }
 
-static void read_after(struct chat *chat, const char *after, struct response *response)
+static void read_after(struct chat *chat, const char *channel, const char *after,
+		       struct response *response)
 {
 	static struct lines lines;
 
@@ -96,7 +97,7 @@ static void read_after(struct chat *chat, const char *after, struct response *re
 		http_status(response, 503);
 		return;
 	}
-	if (channel_read(chat->redis, CHANNEL, after, write_line, &lines) < 0) {
+	if (channel_read(chat->redis, channel, after, write_line, &lines) < 0) {
 		fail(chat, response);
 		return;
 	}
@@ -106,17 +107,31 @@ static void read_after(struct chat *chat, const char *after, struct response *re
 	response->length = lines.length;
 }
 
+/* the channel that the path names; NULL if that is not a name */
+static const char *channel_of(const struct request *request)
+{
+	const char *rest = request->path + strlen(PATH);
+	const char *name = *rest == '/' ? rest + 1 : PATH + 1;
+
+	return channel_is_name(name) ? name : NULL;
+}
+
 void chat_get(struct site *site, struct request *request, struct response *response)
 {
+	const char *channel = channel_of(request);
 	char *after;
 	size_t length;
 
+	if (channel == NULL) {
+		http_status(response, 404);
+		return;
+	}
 	if (!query_value(request->query, strlen(request->query), "after", &after, &length)) {
 		files_respond(&site->files, "chat.html", request, response);
 		return;
 	}
 	after[length] = '\0';
-	read_after(&site->chat, strlen(after) == length ? after : "", response);
+	read_after(&site->chat, channel, strlen(after) == length ? after : "", response);
 }
 
 /* A page of another site must not publish in its visitors' name, as it may not open a WebSocket.
@@ -184,29 +199,34 @@ static int read_form(const struct request *request, char body[BODY_SIZE + 1], si
 	return is_told && *size < told ? 400 : 0;
 }
 
+/* Returns the status to answer with, or 0 if the request may publish. */
+static int check_post(const struct request *request, const char *channel)
+{
+	if (channel == NULL)
+		return 404;
+	if (!is_same_site(request))
+		return 403;
+	return is_form(request->content_type) ? 0 : 415;
+}
+
 void chat_post(struct site *site, struct request *request, struct response *response)
 {
 	static char body[BODY_SIZE + 1];
+	const char *channel = channel_of(request);
 	char *message;
 	size_t size;
 	size_t length;
+	int refused = check_post(request, channel);
 
-	if (!is_same_site(request)) {
-		http_status(response, 403);
-		return;
-	}
-	if (!is_form(request->content_type)) {
-		http_status(response, 415);
-		return;
-	}
-	int refused = read_form(request, body, &size);
+	if (refused == 0)
+		refused = read_form(request, body, &size);
 	if (refused)
 		http_status(response, refused);
 	else if (!query_value(body, size, "message", &message, &length))
 		http_status(response, 400);
 	else
 		publish(&site->chat,
-			&(struct publication){CHANNEL, message, length, request->address},
+			&(struct publication){channel, message, length, request->address},
 			response);
 }
 

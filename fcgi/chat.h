@@ -1,4 +1,5 @@
-/* /chat over HTTP: its page, what came since a message, and a message of one's own */
+/* /chat and /chat/NAME over HTTP: the page, what came since a message, and a message of one's own
+ */
 #ifndef CHAT_H
 #define CHAT_H
 
@@ -14,6 +15,9 @@ struct chat {
 };
 
 /*
+ * /chat is the channel called chat, and /chat/NAME the channel of that name: 404
+ * if it is not a name.
+ *
  * GET /chat answers with the page. With ?after= it answers with the messages
  * after an id, or with the last N for "-N", as a line of JSON each:
  *   200  the lines, which may be none: at most 100, or 128 KiB, at once

@@ -19,7 +19,7 @@ from faulty import PARTIAL
 from redis_server import Redis
 
 BEFORE = ["before"]  # is in the channel when the program starts
-SENT = ["hello", "", "\u00e9\U0001F600\"\\\t", "x" * 16384, *map(str, range(5))]
+SENT = ["hello", "\u00e9\U0001F600\"\\\t", "x" * 16384, *map(str, range(5))]
 LAST = b'"text":"4"}\n'
 PATIENCE = 20  # seconds for all of it
 

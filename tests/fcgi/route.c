@@ -1,8 +1,8 @@
 /* The HTTP table without a server: CGI variables in, header block and body out. Each response is
  * made twice, as GET and as HEAD, whose head must be the same. */
 #include "fcgi/route.h"
-#include "fcgi/http.h"
 #include "fcgi/files.h"
+#include "fcgi/http.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -66,6 +66,12 @@ static const struct {
 	  "js\n"),
 	T("/chat", "", NULL, "200 OK", PAGE, "<p>chat\n"),
 	T("/chat", "", "message=hi", "200 OK", PAGE, "<p>chat\n"),
+	T("/chat", "/room-1_A", NULL, "200 OK", PAGE, "<p>chat\n"),
+	T("/chat/room", "", "message=hi", "200 OK", PAGE, "<p>chat\n"),
+	T("/chat", "/", NULL, "404 Not Found", TEXT, "Not Found\n"),
+	T("/chat", "/a/b", NULL, "404 Not Found", TEXT, "Not Found\n"),
+	T("/chat", "/a b", "after=-1", "404 Not Found", TEXT, "Not Found\n"),
+	T("/chats", "", NULL, "404 Not Found", TEXT, "Not Found\n"),
 	T("/echo", "/chat.html", NULL, "404 Not Found", TEXT, "Not Found\n"),
 	T("/echo", "/echo.html", NULL, "404 Not Found", TEXT, "Not Found\n"),
 	T("/echo", "/secret", NULL, "404 Not Found", TEXT, "Not Found\n"),
@@ -266,7 +272,8 @@ static void check_missing(void)
 	const char *name;
 
 	unlink("page/echo.css");
-	ok(files_open(&files, "page", &name) < 0 && errno == ENOENT && strcmp(name, "echo.css") == 0,
+	ok(files_open(&files, "page", &name) < 0 && errno == ENOENT &&
+		   strcmp(name, "echo.css") == 0,
 	   "a page without one of its files cannot be opened");
 	files_close(&files);
 	mkdir("page/echo.css", 0700);

@@ -150,11 +150,57 @@ def check_overtaken():
         tap.ok(texts(client.lines(202)) == wanted, "it has the message that Redis sent at once, the gap, and all that is kept")
 
 
+def check_rooms():
+    """/chat/NAME is a channel of its own, over both ways; what is not a name is not there."""
+    status, id_ = talk.request(site.url("/chat/red-1_A"), {"message": "in red"})
+    tap.equal(status, 202, "POST /chat/NAME: 202")
+    talk.request(site.url("/chat/blue"), {"message": "in blue"})
+    status, page = talk.request(site.url("/chat/red-1_A"))
+    tap.equal((status, page), talk.request(site.url("/chat")), "GET /chat/NAME: the page")
+    message = {"id": id_.strip(), "text": "in red"}
+    tap.equal([talk.lines(talk.request(site.url(f"/chat/{name}?after=-5"))[1]) for name in ("red-1_A", "green")], [[message], []], "a room has its own messages")
+    with talk.Client(site.port, "/chat/red-1_A") as red, talk.Client(site.port, f"/chat/red-1_A?after={message['id']}&x=1") as late, \
+            talk.Client(site.port, "/chat/blue?after=-1") as blue, talk.Client(site.port, "/chat?after=-1") as chat, talk.Client(site.port, "/chat/chat?after=-1") as same:
+        tap.equal((red.lines(1), texts(blue.lines(1))), ([message], ["in blue"]), "over WebSocket as well")
+        tap.equal(texts(chat.lines(1)), texts(same.lines(1)), "/chat is the channel called chat")
+        red.send("from red")
+        tap.equal(texts(red.lines(1)), ["from red"], "what is sent to a room arrives there")
+        talk.request(site.url("/chat/red-1_A"), {"message": "over HTTP"})
+        tap.equal(texts(red.lines(1)), ["over HTTP"], "over both ways")
+        post("in the chat")
+        tap.equal(texts(late.lines(2)), ["from red", "over HTTP"], "at each client")
+        tap.equal((texts(chat.lines(1)), texts(same.lines(1))), (["in the chat"], ["in the chat"]), "and in no other room")
+    before = len(site.unexpected())
+    for name in ("", "a/b", "a%20b", "a.b", "%C3%A9", "a:b", "x" * 65, "red/"):
+        path = f"/chat/{name}"
+        tap.equal([talk.request(site.url(path))[0], talk.request(site.url(f"{path}?after=-1"))[0], talk.request(site.url(path), {"message": "hi"})[0]], [404] * 3,
+                  f"{path[:20]} is not a room: 404")
+        with talk.Client(site.port, path) as client:
+            tap.equal(client.read(), None, f"{path[:20]} is not a room: the end of a WebSocket")
+    tap.ok(stack.wait_until(lambda: len(site.unexpected()) - before == 8) and site.unexpected(r"refused with status 40[04]") == [], "with one line each")
+
+
+def check_probe():
+    """An empty text comes back to its sender alone, and is not published."""
+    before = redis.ask("XLEN", "duplex:chat")
+    with talk.Client(site.port, "/chat?after=-1") as one, talk.Client(site.port, "/chat?after=-1") as other:
+        one.lines(1)
+        other.lines(1)
+        one.send("")
+        tap.equal(one.read(), "", "an empty text comes back as an empty text")
+        one.send("")
+        one.send("said")
+        tap.equal([one.read() == "", texts(one.lines(1)), texts(other.lines(1))], [True, ["said"], ["said"]], "and to its sender alone")
+    tap.equal(int(redis.ask("XLEN", "duplex:chat")), int(before) + 1, "it is not published")
+
+
 with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
     check_query()
     check_foreign()
     check_deleted()
     check_gap()
     check_overtaken()
-    stack.finish(site, r" chat: 127\.0\.0\.1: refused with status 400", *stack.GONE)
+    check_rooms()
+    check_probe()
+    stack.finish(site, r" chat: 127\.0\.0\.1: refused with status 40[04]", *stack.GONE)
 tap.done()

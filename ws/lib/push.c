@@ -86,6 +86,11 @@ static int begin(struct websocket *ws, struct subscription *subscription, const 
 	return fail(ws, errno, text);
 }
 
+bool websocket_is_channel(const char *name)
+{
+	return channel_is_name(name);
+}
+
 int websocket_subscribe(struct websocket *ws, const char *channel, const char *after)
 {
 	if (ws->feed) {

@@ -26,6 +26,9 @@
 extern "C" {
 #endif
 
+/* true if name can be the name of a channel */
+bool websocket_is_channel(const char *name);
+
 /*
  * Subscribes the client to a channel. While this program waits or reads, the
  * client gets what is published on the channel, in order and each message once.
