@@ -3,7 +3,6 @@
 #include "query.h"
 #include "view.h"
 
-#include <err.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,13 +24,6 @@ static long long milliseconds(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-static void tell_once(bool *told, const char *what, const char *why)
-{
-	if (!*told)
-		warnx("%s%s", what, why);
-	*told = true;
-}
-
 /* Leaves a Redis that is lost alone for a second: otherwise every request for it would keep a
  * worker from other requests for as long. */
 static void rest(struct chat *chat)
@@ -47,22 +39,33 @@ static bool has_redis(struct chat *chat)
 	if (milliseconds() < chat->retry_ms)
 		return false;
 	if (redis_keep(&chat->redis, chat->lookup_ms, &reason) == 0) {
-		chat->told = false;
+		trouble_end(&chat->reach, "Redis can be reached again");
 		return true;
 	}
-	tell_once(&chat->told, "", reason);
+	trouble_begin(&chat->reach, "%s", reason);
 	rest(chat);
 	return false;
 }
 
+/* the client's address for the log, as the web server gives it */
+static const char *address_of(const struct request *request)
+{
+	const char *address = request->address ? request->address : "";
+	size_t length = strspn(address, "0123456789abcdefABCDEF.:");
+
+	return length > 0 && length < 64 && address[length] == '\0' ? address : "unknown client";
+}
+
 /* answers that Redis did not do what it was asked to */
-static void fail(struct chat *chat, struct response *response)
+static void fail(struct chat *chat, struct trouble *refusal, const char *what,
+		 const struct request *request, struct response *response)
 {
 	bool lost = redis_is_lost(chat->redis);
 
 	if (lost)
 		rest(chat);
-	tell_once(lost ? &chat->told : &chat->refused, "Redis: ", redis_why(chat->redis));
+	trouble_begin(lost ? &chat->reach : refusal, "%s: %s: Redis: %s", address_of(request), what,
+		      redis_why(chat->redis));
 	http_status(response, 503);
 }
 
@@ -84,7 +87,7 @@ static void write_line(void *context, const char *id, const char *text, size_t l
 }
 
 static void read_after(struct chat *chat, const char *channel, const char *after,
-		       struct response *response)
+		       const struct request *request, struct response *response)
 {
 	static struct lines lines;
 
@@ -98,9 +101,10 @@ static void read_after(struct chat *chat, const char *channel, const char *after
 		return;
 	}
 	if (channel_read(chat->redis, channel, after, write_line, &lines) < 0) {
-		fail(chat, response);
+		fail(chat, &chat->read, "messages are not read", request, response);
 		return;
 	}
+	trouble_end(&chat->read, "Redis can be read again");
 	http_status(response, 200);
 	response->content_type = "application/x-ndjson; charset=utf-8";
 	response->body = lines.text;
@@ -131,7 +135,7 @@ void chat_get(struct site *site, struct request *request, struct response *respo
 		return;
 	}
 	after[length] = '\0';
-	read_after(&site->chat, channel, strlen(after) == length ? after : "", response);
+	read_after(&site->chat, channel, strlen(after) == length ? after : "", request, response);
 }
 
 /* A page of another site must not publish in its visitors' name, as it may not open a WebSocket.
@@ -154,10 +158,11 @@ static bool is_form(const char *type)
 }
 
 /* answers that a message is not published */
-static void refuse(struct chat *chat, int error, struct response *response)
+static void refuse(struct chat *chat, int error, const struct request *request,
+		   struct response *response)
 {
 	if (error == EIO)
-		fail(chat, response);
+		fail(chat, &chat->publish, "a message is not published", request, response);
 	else if (error == EDQUOT)
 		http_status(response, 429);
 	else
@@ -167,7 +172,7 @@ static void refuse(struct chat *chat, int error, struct response *response)
 }
 
 static void publish(struct chat *chat, const struct publication *publication,
-		    struct response *response)
+		    const struct request *request, struct response *response)
 {
 	char id[MESSAGE_ID_SIZE];
 
@@ -176,10 +181,10 @@ static void publish(struct chat *chat, const struct publication *publication,
 		return;
 	}
 	if (channel_publish(chat->redis, publication, id) < 0) {
-		refuse(chat, errno, response);
+		refuse(chat, errno, request, response);
 		return;
 	}
-	chat->refused = false;
+	trouble_end(&chat->publish, "Redis takes messages again");
 	http_print(response, 202, "%s\n", id);
 }
 
@@ -226,7 +231,7 @@ void chat_post(struct site *site, struct request *request, struct response *resp
 		http_status(response, 400);
 	else
 		publish(&site->chat,
-			&(struct publication){channel, message, length, request->address},
+			&(struct publication){channel, message, length, request->address}, request,
 			response);
 }
 

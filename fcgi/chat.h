@@ -3,15 +3,18 @@
 #ifndef CHAT_H
 #define CHAT_H
 
+#include "trouble.h"
+
 #include <stdbool.h>
 
 /* what a worker keeps from one request to the next */
 struct chat {
-	struct redis *redis; /* NULL while there is no connection */
-	int lookup_ms;       /* how long a request may wait for the name of Redis's host */
-	long long retry_ms;  /* when to try again to connect, by the monotonic clock */
-	bool told;           /* the log has said that Redis cannot be reached */
-	bool refused;        /* the log has said that Redis refuses to publish or to read */
+	struct redis *redis;    /* NULL while there is no connection */
+	int lookup_ms;          /* how long a request may wait for the name of Redis's host */
+	long long retry_ms;     /* when to try again to connect, by the monotonic clock */
+	struct trouble reach;   /* Redis cannot be reached */
+	struct trouble publish; /* Redis refuses to publish */
+	struct trouble read;    /* Redis refuses to be read */
 };
 
 /*

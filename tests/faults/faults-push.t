@@ -167,7 +167,7 @@ def judge_duplex(outcome, environment):
     texts = [text for _, text in in_redis]
     if wrong or texts != [text for text in (*BEFORE, "one", "two", "three", "last") if text in texts]:
         return f"a wrong answer: {wrong}, {texts}, {what}"
-    is_told = lines and all(re.fullmatch(rb"duplex\S*: Redis[^\n]+\n", line) for line in lines)
+    is_told = lines and all(re.fullmatch(rb"duplex\S*: [^\n]*Redis[^\n]+\n", line) for line in lines)
     happened = {"fails": status == 1 and lost == len(answers) and len(lines) == 1, "refuses": status == 0 and not lost and refused and is_told,
                 "loses one": status == 0 and lost == 1 and not refused and not lines, "goes on": (status, lost, refused, said) == (0, 0, 0, b"")}
     return None if any(happened[one] for one in outcome.split(" or ")) else what

@@ -243,5 +243,5 @@ with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site, chromium
     check_console(second, "second")
     for page in (first, second):
         page.open("about:blank")
-    stack.finish(site, "duplex: Redis", r"^.* chat: 127\.0\.0\.1: Redis")
+    stack.finish(site, "duplex: .*Redis", r"^.* chat: 127\.0\.0\.1: Redis")
 tap.done()
