@@ -11,6 +11,7 @@
 #include <time.h>
 
 #define PATH "/chat"
+#define CHANNEL "chat"
 #define FORM "application/x-www-form-urlencoded"
 enum { WORKER_LOOKUP_MS = 20 };
 enum { BODY_SIZE = 3 * MESSAGE_MAX + 1024 }; /* each byte may be escaped */
@@ -114,8 +115,8 @@ static void read_after(struct chat *chat, const char *channel, const char *after
 /* the channel that the path names; NULL if that is not a name */
 static const char *channel_of(const struct request *request)
 {
-	const char *rest = request->path + strlen(PATH);
-	const char *name = *rest == '/' ? rest + 1 : PATH + 1;
+	const char *end = request->path + strlen(PATH);
+	const char *name = *end == '/' ? end + 1 : CHANNEL;
 
 	return channel_is_name(name) ? name : NULL;
 }

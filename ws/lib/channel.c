@@ -62,7 +62,7 @@ static int begin_after(struct redis *redis, const char *name, const char *after,
 	if (stream_get_info(redis, name, &info) < 0)
 		return -1;
 	*is_gap = message_is_after(after, info.last);
-	strcpy(id, *is_gap ? "0-0" : after);
+	message_copy_id(id, *is_gap ? "0-0" : after);
 	return 0;
 }
 

@@ -64,7 +64,7 @@ void limit_write_network(const char *address, char network[LIMIT_NETWORK_SIZE])
 	}
 	if (is_ipv6)
 		memset(ipv6.s6_addr + 8, 0, 8);
-	strcpy(network, "unknown");
+	snprintf(network, LIMIT_NETWORK_SIZE, "unknown");
 	if (is_ipv4)
 		inet_ntop(AF_INET, &ipv4, network, LIMIT_NETWORK_SIZE);
 	else if (is_ipv6)

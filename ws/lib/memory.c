@@ -4,16 +4,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#define KEPT_AFTER_TRIM (MEMORY_KEPT / 8LL * 7)
+
 enum {
 	MOST_TRIES = 8,   /* how often messages give way for one command */
 	NUMBER_SIZE = 24, /* room for a number in a command */
 };
 
 /*
- * Makes room by a quarter of the largest channel, of the one that is published to and some others. A
- * hundred messages stay, so that a reader that was overtaken reads a full batch, and notices it: a
- * channel that has no more gives way as a whole, if another is published to. Nothing is removed where
- * that could not help, because the memory is not ours. The script returns 1 if it removed something.
+ * Makes room by a quarter of the largest channel, of the one that is published to and some others.
+ * A hundred messages stay, so that a reader that was overtaken reads a full batch, and notices it:
+ * a channel that has no more gives way as a whole, if another is published to. Nothing is removed
+ * where that could not help, because the memory is not ours. The script returns 1 if it removed
+ * something.
  */
 static const char make_room[] =
 	"local own = KEYS[1]\n"
@@ -41,14 +44,10 @@ static const char make_room[] =
 	"if largest then keep = math.max(100, keep) end\n"
 	"return math.min(1, redis.call('XTRIM', largest or own, 'MAXLEN', keep))\n";
 
-static struct redis_word word(const char *text)
-{
-	return (struct redis_word){text, strlen(text)};
-}
-
 static int make_room_for(struct redis *redis, const char *key, long long *removed)
 {
-	const struct redis_word words[] = {word("EVAL"), word(make_room), word("1"), word(key)};
+	const struct redis_word words[] = {redis_string("EVAL"), redis_string(make_room),
+					   redis_string("1"), redis_string(key)};
 	const struct redis_reply *reply;
 
 	if (redis_ask(redis, words, sizeof words / sizeof *words, &reply) < 0)
@@ -88,9 +87,10 @@ static int ask_for_number(struct redis *redis, const struct redis_word *words, s
 /* Trims to seven eighths of the bytes, so that not every message has to. */
 int memory_trim(struct redis *redis, const char *key)
 {
-	const struct redis_word usage[] = {word("MEMORY"), word("USAGE"), word(key),
-					   word("SAMPLES"), word("100")};
-	const struct redis_word length[] = {word("XLEN"), word(key)};
+	const struct redis_word usage[] = {redis_string("MEMORY"), redis_string("USAGE"),
+					   redis_string(key), redis_string("SAMPLES"),
+					   redis_string("100")};
+	const struct redis_word length[] = {redis_string("XLEN"), redis_string(key)};
 	char number[NUMBER_SIZE];
 	long long bytes;
 	long long count;
@@ -102,7 +102,8 @@ int memory_trim(struct redis *redis, const char *key)
 		return 0;
 	if (ask_for_number(redis, length, sizeof length / sizeof *length, &count) < 0)
 		return -1;
-	snprintf(number, sizeof number, "%lld", count * (MEMORY_KEPT / 8 * 7) / bytes);
-	const struct redis_word trim[] = {word("XTRIM"), word(key), word("MAXLEN"), word(number)};
+	snprintf(number, sizeof number, "%lld", count * KEPT_AFTER_TRIM / bytes);
+	const struct redis_word trim[] = {redis_string("XTRIM"), redis_string(key),
+					  redis_string("MAXLEN"), redis_string(number)};
 	return ask_for_number(redis, trim, sizeof trim / sizeof *trim, &trimmed);
 }

@@ -34,6 +34,11 @@ int redis_fail(struct redis *redis, const char *reason)
 	return fail();
 }
 
+struct redis_word redis_string(const char *text)
+{
+	return (struct redis_word){text, strlen(text)};
+}
+
 static long long milliseconds(void)
 {
 	struct timespec now;

@@ -35,6 +35,9 @@ struct redis_word {
 	size_t length;
 };
 
+/* the word that a string is */
+struct redis_word redis_string(const char *text);
+
 /* Connects, without logging in. Returns NULL with *why in static memory if that fails. */
 struct redis *redis_connect(const struct redis_address *address, int lookup_ms, const char **why);
 
