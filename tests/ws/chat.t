@@ -17,6 +17,11 @@ from redis_server import Redis
 KEPT = 30
 
 
+def are_waiting(number):
+    """Whether so many readers have read all that there is, and wait."""
+    return f"blocked_clients:{number}\n" in redis.ask("INFO", "clients").replace("\r", "")
+
+
 def check_query():
     """What a query asks for comes first, and then what is published; garbage is 400, or the end of the connection."""
     ids = [talk.request(site.url("/chat"), {"message": f"m{number}"})[1].strip() for number in range(KEPT)]
@@ -33,6 +38,7 @@ def check_query():
     ]
     clients = [talk.Client(site.port, f"/chat{query}") for query, _ in table]
     answers = [talk.request(site.url(f"/chat{query}")) for query, _ in table]
+    stack.wait_until(lambda: are_waiting(sum(wanted is not None for _, wanted in table)), 30)
     talk.request(site.url("/chat"), {"message": "the end"})
     for (query, wanted), (status, body), client in zip(table, answers, clients):
         name = f"/chat{tap.shorten(query[:40])}"
@@ -140,7 +146,7 @@ def check_overtaken():
     post("seen")
     with talk.Client(site.port, "/chat?after=-1") as client:
         tap.equal(texts(client.lines(1)), ["seen"], "a client before it is overtaken")
-        stack.wait_until(lambda: "blocked_clients:1\n" in redis.ask("INFO", "clients").replace("\r", ""))
+        stack.wait_until(lambda: are_waiting(1))
         pid = max(site.endpoints())
         os.kill(pid, signal.SIGSTOP)
         ids = [add("text", f"s{number}") for number in range(300)]
