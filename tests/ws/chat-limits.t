@@ -40,10 +40,10 @@ def check_limit():
     allowed = [status for status, _ in answers].count(202)
     took = time.monotonic() - began
     tap.equal({status for status, _ in answers[:BURST]}, {202}, f"{BURST} messages at once are taken")
-    tap.ok(BURST <= allowed <= most_in(took), f"of 300 in {took:.1f} s {allowed} are taken")
-    tap.equal({status for status, _ in answers} - {202}, {429}, "the others are answered 429")
-    tap.equal({headers.get("Retry-After") for status, headers in answers if status == 429}, {"1"}, "and told when to try again")
-    tap.equal(post("from elsewhere", "127.0.0.2")[0], 202, "another address is not concerned")
+    tap.ok(BURST <= allowed <= most_in(took), f"of 300 messages in {took:.1f} s {allowed} are taken")
+    tap.equal({status for status, _ in answers} - {202}, {429}, "messages beyond the limit are answered 429")
+    tap.equal({headers.get("Retry-After") for status, headers in answers if status == 429}, {"1"}, "with 429 comes Retry-After")
+    tap.equal(post("from elsewhere", "127.0.0.2")[0], 202, "another address may publish")
     with talk.Client(site.port, "/chat?after=-0") as client:
         for number in range(300):
             client.send(f"w{number}")
@@ -51,11 +51,11 @@ def check_limit():
         while (line := client.read()) is not None:
             got.append(line)
         took = time.monotonic() - began
-    tap.ok(len(got) + allowed <= most_in(took), f"over WebSocket {len(got)} more are taken, and then the connection ends")
+    tap.ok(len(got) + allowed <= most_in(took), f"over WebSocket {len(got)} more messages are taken, and then the connection ends")
     reason = r" chat: 127\.0\.0\.1: a message is not published: more than 20 a second \(DUPLEX_MAX_PUBLISH\)"
-    tap.ok(stack.wait_until(lambda: len(site.unexpected()) == 1) and site.unexpected(reason) == [], "one line says why, and whose message it was")
-    tap.ok(0 < int(redis.ask("PTTL", "duplex:limit:127.0.0.1")) <= 2000, "what is counted in Redis goes by itself")
-    tap.ok(stack.wait_until(lambda: post("again")[0] == 202, 10), "and the address may publish again")
+    tap.ok(stack.wait_until(lambda: len(site.unexpected()) == 1) and site.unexpected(reason) == [], "one line says why a WebSocket ended, and whose message it was")
+    tap.ok(0 < int(redis.ask("PTTL", "duplex:limit:127.0.0.1")) <= 2000, "the count of an address in Redis expires")
+    tap.ok(stack.wait_until(lambda: post("again")[0] == 202, 10), "after a pause the address may publish again")
     return reason
 
 
@@ -84,7 +84,7 @@ def check_bytes():
     statuses = [post("x" * LARGEST)[0] for _ in range(2300)]
     used = int(redis.ask("MEMORY", "USAGE", "duplex:chat", "SAMPLES", "0"))
     tap.equal(set(statuses), {202}, "2,300 of the longest messages are published")
-    tap.ok(KEPT * 3 // 4 < used < KEPT * 9 // 8, f"of which {length('chat')} are kept, {used >> 20} MiB")
+    tap.ok(KEPT * 3 // 4 < used < KEPT * 9 // 8, f"of the longest messages {length('chat')} are kept, {used >> 20} MiB")
 
 
 def check_full():
@@ -94,18 +94,18 @@ def check_full():
     fill("chat", 1000)
     tap.ok(fill("board", 10000), "two channels fill Redis")
     before = length("chat"), length("board")
-    tap.equal({post(f"hello {number}")[0] for number in range(20)}, {202}, "both are full, and short messages are published")
-    tap.equal({post("x" * LARGEST)[0] for number in range(300)}, {202}, "and long ones")
+    tap.equal({post(f"hello {number}")[0] for number in range(20)}, {202}, "Redis is full, and short messages are published")
+    tap.equal({post("x" * LARGEST)[0] for number in range(300)}, {202}, "Redis is full, and long messages are published")
     after = length("chat"), length("board")
-    tap.ok(before[1] / 4 < after[1] < before[1] and after[0] >= before[0], f"the larger has given way: {before} messages are {after}")
+    tap.ok(before[1] / 4 < after[1] < before[1] and after[0] >= before[0], f"the larger channel has given way: {before} messages are now {after}")
     with talk.Client(site.port, "/chat?after=-1") as client:
         client.lines(1)
         fill("board", 10000)
         client.send("over WebSocket")
-        tap.equal([line["text"] for line in client.lines(1)], ["over WebSocket"], "over WebSocket as well")
+        tap.equal([line["text"] for line in client.lines(1)], ["over WebSocket"], "Redis is full, and a message over WebSocket is published")
     kept = length("chat"), length("board")
     redis.ask("CONFIG", "SET", "maxmemory", "1")
-    tap.equal((post("in vain")[0], (length("chat"), length("board"))), (503, kept), "where it would not help, nothing gives way: 503")
+    tap.equal((post("in vain")[0], (length("chat"), length("board"))), (503, kept), "where giving way would not help, nothing is removed: 503")
     redis.ask("CONFIG", "SET", "maxmemory", "0")
 
 
@@ -119,7 +119,7 @@ def check_many_small():
     tap.ok(number < 99, f"{number + 1} small channels fill Redis")
     tap.equal({post("x" * LARGEST)[0] for number in range(100)}, {202}, "a channel that is new can be published to")
     rooms = sum(length(f"room{room}") > 0 for room in range(number))
-    tap.ok(length("chat") == 100 and 0 < rooms < number, f"and is kept; {number - rooms} of the others have given way")
+    tap.ok(length("chat") == 100 and 0 < rooms < number, f"the new channel is kept, and {number - rooms} others have given way")
     redis.ask("CONFIG", "SET", "maxmemory", "0")
 
 
