@@ -6,9 +6,12 @@
  *   host:port, [IPv6]:port                        over TCP
  *   password@ before one of these                 to log in; the password may have any characters
  *   redis://[[user]:password@]host[:port][/db]    the same as a URL, by default with port 6379
+ *   rediss://...                                  the same over TLS, if hiredis has it (version 1)
  *   unix://[[user]:password@]/path[?db=db]        a UNIX socket as a URL
  *
- * In a URL user, password and path are percent-encoded. DUPLEX_REDIS_FILE may
+ * Over TLS the certificate must be valid for the host, and signed by an authority
+ * that the system knows or that SSL_CERT_FILE has. In a URL user, password and path
+ * are percent-encoded. DUPLEX_REDIS_FILE may
  * name a file whose first line is the address. The default is
  * /run/duplex-redis/redis.sock.
  *

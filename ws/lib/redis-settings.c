@@ -1,4 +1,5 @@
 #include "redis-settings.h"
+#include "redis.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -59,7 +60,7 @@ int redis_settings_read(struct redis_address *address, const char **reason)
 		explicit_bzero(line, strlen(line));
 	free(line);
 	if (why == NULL && address->is_tls)
-		why = "this build has no TLS for Redis";
+		why = redis_prepare_tls();
 	if (why == NULL)
 		return 0;
 	snprintf(text, sizeof text, "%s is not a valid address: %s",

@@ -1,5 +1,6 @@
 #include "redis.h"
 #include "lookup.h"
+#include "redis-tls.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -18,6 +19,7 @@ struct redis {
 	redisReply *received;     /* the last reply of redis_receive, or NULL */
 	long long deadline;       /* of the operation, in ms of the monotonic clock */
 	bool is_overdue;          /* a reply did not come in time: the next one could be that one */
+	void *handshake;          /* of TLS, until the first reply has come; NULL otherwise */
 	char why[REDIS_WHY_SIZE]; /* the reason of the last failure */
 };
 
@@ -74,6 +76,8 @@ static int wait_for(struct redis *redis, short events, const char *overdue)
 /* fails for the reason that hiredis has */
 static int fail_in_hiredis(struct redis *redis)
 {
+	if (redis->handshake)
+		return redis_fail(redis, redis_tls_explain(redis->handshake));
 	return redis_fail(redis, redis->context ? redis->context->errstr : "memory is short");
 }
 
@@ -116,10 +120,34 @@ static int connect_to_host(struct redis *redis, const char *host, int port, int 
 	return result;
 }
 
+/* Version 1 of hiredis brought TLS, in a library of its own with the same version. */
+const char *redis_prepare_tls(void)
+{
+#if HIREDIS_MAJOR >= 1
+#define TEXT_OF(version) #version
+#define LIBRARY_OF(version) "libhiredis_ssl.so." TEXT_OF(version)
+	return redis_tls_load(LIBRARY_OF(HIREDIS_SONAME));
+#else
+	return "rediss:// needs TLS, which hiredis has from version 1 on";
+#endif
+}
+
+static int begin_tls(struct redis *redis, const char *host)
+{
+	const char *why = redis_prepare_tls();
+
+	if (why == NULL)
+		why = redis_tls_begin(redis->context, host, &redis->handshake);
+	return why ? redis_fail(redis, why) : 0;
+}
+
 static int connect_to(struct redis *redis, const struct redis_address *address, int lookup_ms)
 {
-	if (address->host)
-		return connect_to_host(redis, address->host, address->port, lookup_ms);
+	if (address->host) {
+		if (connect_to_host(redis, address->host, address->port, lookup_ms) < 0)
+			return -1;
+		return address->is_tls ? begin_tls(redis, address->host) : 0;
+	}
 	redis->context = redisConnectUnixNonBlock(address->path);
 	return finish_connecting(redis);
 }
@@ -198,9 +226,10 @@ static int append(struct redis *redis, const struct redis_word *words, size_t co
 		       : fail_in_hiredis(redis);
 }
 
-/* writes the command that was appended */
+/* writes the command that was appended; during a handshake it is Redis that has to go on */
 static int flush(struct redis *redis)
 {
+	short events = redis->handshake ? POLLIN : POLLOUT;
 	int done = 0;
 
 	for (;;) {
@@ -208,7 +237,7 @@ static int flush(struct redis *redis)
 			return fail_in_hiredis(redis);
 		if (done)
 			return 0;
-		if (wait_for(redis, POLLOUT, "takes no command within a second") < 0)
+		if (wait_for(redis, events, "takes no command within a second") < 0)
 			return -1;
 	}
 }
@@ -219,8 +248,10 @@ static int read_reply(struct redis *redis, void **reply)
 	for (;;) {
 		if (redisGetReplyFromReader(redis->context, reply) != REDIS_OK)
 			return fail_in_hiredis(redis);
-		if (*reply)
+		if (*reply) {
+			redis->handshake = NULL;
 			return 0;
+		}
 		if (wait_for(redis, POLLIN, "no reply within a second") < 0)
 			return -1;
 		if (redisBufferRead(redis->context) != REDIS_OK)

@@ -41,6 +41,9 @@ struct redis_word redis_string(const char *text);
 /* Connects, without logging in. Returns NULL with *why in static memory if that fails. */
 struct redis *redis_connect(const struct redis_address *address, int lookup_ms, const char **why);
 
+/* Prepares TLS for rediss://. Returns NULL, or why there is none, in static memory. */
+const char *redis_prepare_tls(void);
+
 /* begins an operation on a connection that there is */
 void redis_begin(struct redis *redis);
 
