@@ -123,6 +123,18 @@ def check_many_small():
     redis.ask("CONFIG", "SET", "maxmemory", "0")
 
 
+def check_many_tiny():
+    """Many channels of one short message fill Redis: as many of them give way as a long message needs."""
+    redis.ask("FLUSHALL")
+    redis.ask("EVAL", "for i = 1, 10000 do redis.call('XADD', 'duplex:tiny' .. i, '*', 'text', 'x') end", "0")
+    used = next(line for line in redis.ask("INFO", "memory").splitlines() if line.startswith("used_memory:")).partition(":")[2].strip()
+    redis.ask("CONFIG", "SET", "maxmemory", used)
+    tap.equal({post("x" * LARGEST)[0] for number in range(20)}, {202}, "10,000 tiny channels fill Redis, and long messages are published")
+    left = int(redis.ask("DBSIZE"))
+    tap.ok(5000 < left < 10000 and length("chat") == 20, f"{left} channels are left")
+    redis.ask("CONFIG", "SET", "maxmemory", "0")
+
+
 with Redis() as redis:
     with stack.Stack(DUPLEX_REDIS=redis.address, DUPLEX_MAX_PUBLISH="20") as site:
         expected = check_limit()
@@ -131,5 +143,6 @@ with Redis() as redis:
         check_bytes()
         check_full()
         check_many_small()
+        check_many_tiny()
         stack.finish(site, "duplex: .*Redis", *stack.GONE)
 tap.done()

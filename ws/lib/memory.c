@@ -12,37 +12,55 @@ enum {
 };
 
 /*
- * Makes room by a quarter of the largest channel, of the one that is published to and some others.
- * A hundred messages stay, so that a reader that was overtaken reads a full batch, and notices it:
- * a channel that has no more gives way as a whole, if another is published to. Nothing is removed
- * where that could not help, because the memory is not ours. The script returns 1 if it removed
- * something.
+ * Makes room by a quarter of the largest channel, of the one that is published to and some others,
+ * and goes on with the next until that is 64 KiB. A hundred messages stay, so that a reader that
+ * was overtaken reads a full batch, and notices it: a channel that has no more gives way as a
+ * whole, if another is published to. Nothing is removed where that could not help, because the
+ * memory is not ours. The script returns 1 if it removed something.
  */
 static const char make_room[] =
 	"local own = KEYS[1]\n"
-	"local largest, most, biggest = nil, 0, 0\n"
-	"local function look(key)\n"
-	"  if redis.call('TYPE', key).ok ~= 'stream' then return end\n"
-	"  local size = redis.call('MEMORY', 'USAGE', key) or 0\n"
-	"  biggest = math.max(biggest, size)\n"
-	"  if size > most and (key ~= own or redis.call('XLEN', key) > 100) then\n"
-	"    largest, most = key, size\n"
+	"local function find_largest()\n"
+	"  local largest, most, biggest = nil, 0, 0\n"
+	"  local function look(key)\n"
+	"    if redis.call('TYPE', key).ok ~= 'stream' then return end\n"
+	"    local size = redis.call('MEMORY', 'USAGE', key) or 0\n"
+	"    biggest = math.max(biggest, size)\n"
+	"    if size > most and (key ~= own or redis.call('XLEN', key) > 100) then\n"
+	"      largest, most = key, size\n"
+	"    end\n"
 	"  end\n"
+	"  look(own)\n"
+	"  for i = 1, 16 do\n"
+	"    local key = redis.call('RANDOMKEY')\n"
+	"    if key and string.find(key, '^duplex:[%w_-]+$') then look(key) end\n"
+	"  end\n"
+	"  return largest or own, most, biggest\n"
 	"end\n"
-	"look(own)\n"
-	"for i = 1, 16 do\n"
-	"  local key = redis.call('RANDOMKEY')\n"
-	"  if key and string.find(key, '^duplex:[%w_-]+$') then look(key) end\n"
+	"local function shorten(key, size)\n"
+	"  local count = redis.call('XLEN', key)\n"
+	"  if count <= 100 and key ~= own then\n"
+	"    redis.call('UNLINK', key)\n"
+	"    return size\n"
+	"  end\n"
+	"  local keep = math.floor(count * 3 / 4)\n"
+	"  if count > 100 then keep = math.max(100, keep) end\n"
+	"  local removed = redis.call('XTRIM', key, 'MAXLEN', keep)\n"
+	"  return removed > 0 and math.max(1, size * removed / count) or 0\n"
 	"end\n"
+	"local key, size, biggest = find_largest()\n"
 	"local info = redis.call('INFO', 'memory')\n"
 	"local used = tonumber(string.match(info, 'used_memory:(%d+)'))\n"
 	"local limit = tonumber(string.match(info, 'maxmemory:(%d+)'))\n"
-	"if used - limit > biggest then return 0 end\n"
-	"local count = redis.call('XLEN', largest or own)\n"
-	"if largest and count <= 100 then return redis.call('UNLINK', largest) end\n"
-	"local keep = math.floor(count * 3 / 4)\n"
-	"if largest then keep = math.max(100, keep) end\n"
-	"return math.min(1, redis.call('XTRIM', largest or own, 'MAXLEN', keep))\n";
+	"if used - limit > math.max(biggest, 65536) then return 0 end\n"
+	"local freed = 0\n"
+	"for i = 1, 200 do\n"
+	"  local part = shorten(key, size)\n"
+	"  freed = freed + part\n"
+	"  if part == 0 or freed >= 65536 then break end\n"
+	"  key, size = find_largest()\n"
+	"end\n"
+	"return freed > 0 and 1 or 0\n";
 
 static int make_room_for(struct redis *redis, const char *key, long long *removed)
 {
