@@ -134,7 +134,7 @@ const socket = new ReconnectingSocket(location.origin.replace("http", "ws") + pa
 function showState(state, { attempt, delay, opened = true, code = state === "closed" ? 1000 : "" }) {
 	const box = element("state");
 	const end = now() + delay;
-	const tick = () => tell(box, state, attempt || Math.ceil((end - now()) / 1000));
+	const tick = () => tell(box, state, delay ? Math.ceil((end - now()) / 1000) : attempt);
 	clearInterval(ticking);
 	if (state === "waiting")
 		ticking = setInterval(tick, 250);
@@ -143,7 +143,7 @@ function showState(state, { attempt, delay, opened = true, code = state === "clo
 	sent = [];
 	tick();
 	box.dataset.state = state;
-	if (!(attempt > 1)) // until then the reason stays
+	if (state !== "connecting" || attempt === 1) // until then the reason stays
 		tell(element("why"), code && (opened ? "ended" : "refused"), code);
 	element("connect").ariaDisabled = state === "open" || state === "connecting";
 	element("close").ariaDisabled = state === "closed";
