@@ -1,7 +1,7 @@
 #include "chat.h"
-#include "../ws/channel.h"
-#include "../ws/utf8.h"
+#include "channel.h"
 #include "query.h"
+#include "view.h"
 
 #include <err.h>
 #include <errno.h>
@@ -90,7 +90,7 @@ static int read_lines(redisContext *redis, const char *after, struct lines *line
 	return taken < 0 ? -1 : 0;
 }
 
-void chat_read(struct chat *chat, const char *after, struct response *response)
+static void read_after(struct chat *chat, const char *after, struct response *response)
 {
 	static struct lines lines;
 
@@ -111,6 +111,19 @@ void chat_read(struct chat *chat, const char *after, struct response *response)
 	response->content_type = "application/x-ndjson; charset=utf-8";
 	response->body = lines.text;
 	response->length = lines.length;
+}
+
+void chat_get(struct site *site, struct request *request, struct response *response)
+{
+	char *after;
+	size_t length;
+
+	if (!query_value(request->query, strlen(request->query), "after", &after, &length)) {
+		files_respond(&site->files, "chat.html", request, response);
+		return;
+	}
+	after[length] = '\0';
+	read_after(&site->chat, strlen(after) == length ? after : "", response);
 }
 
 /* The rule for WebSockets holds here as well: a page of another site may not speak in its visitors'
@@ -149,8 +162,7 @@ static void publish(struct chat *chat, const char *message, size_t length,
 		return;
 	}
 	chat->refused = false;
-	http_status(response, 202);
-	response->length = (size_t)snprintf(response->text, sizeof response->text, "%s\n", id);
+	http_print(response, 202, "%s\n", id);
 }
 
 /* The body: 0, or the status that refuses it. There may be more to read than belongs to it, and
@@ -169,7 +181,7 @@ static int read_form(const struct request *request, char body[BODY_SIZE + 1], si
 	return is_told && *size < told ? 400 : 0;
 }
 
-void chat_post(struct chat *chat, struct request *request, struct response *response)
+void chat_post(struct site *site, struct request *request, struct response *response)
 {
 	static char body[BODY_SIZE + 1];
 	char *message;
@@ -190,7 +202,7 @@ void chat_post(struct chat *chat, struct request *request, struct response *resp
 	else if (!query_value(body, size, "message", &message, &length))
 		http_status(response, 400);
 	else
-		publish(chat, message, length, response);
+		publish(&site->chat, message, length, response);
 }
 
 void chat_close(struct chat *chat)

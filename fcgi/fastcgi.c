@@ -158,10 +158,10 @@ static bool is_unix_socket(int fd)
 }
 
 /*
- * The next request: 0, or an error of accept(2). libfcgi would poll each connection of a UNIX socket
- * once more, for an old fault of Linux: it is given the connection as one that was kept, and a
- * socket (-1) on which it finds no other when that one is broken, which would have no deadline of its
- * own. On a TCP socket it accepts by itself, and checks FCGI_WEB_SERVER_ADDRS.
+ * The next request: 0, or an error of accept(2). libfcgi would poll each connection of a UNIX
+ * socket once more, for an old fault of Linux: it is given the connection as one that was kept, and
+ * a socket (-1) on which it finds no other when that one is broken, which would have no deadline of
+ * its own. On a TCP socket it accepts by itself, and checks FCGI_WEB_SERVER_ADDRS.
  */
 static int accept_request(void)
 {

@@ -1,5 +1,6 @@
 #include "http.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,26 +77,38 @@ void http_text(struct response *response, int status, const char *body, size_t l
 	*response = (struct response){
 		.status = status,
 		.content_type = "text/plain; charset=utf-8",
-		.headers = "Cache-Control: no-store\r\n",
+		.cache = "no-store",
+		.headers = "",
 		.body = body,
 		.length = length,
 	};
 }
 
+void http_print(struct response *response, int status, const char *format, ...)
+{
+	va_list arguments;
+
+	http_text(response, status, response->text, 0);
+	va_start(arguments, format);
+	response->length = (size_t)vsnprintf(response->text, sizeof response->text, format,
+					     arguments);
+	va_end(arguments);
+}
+
 void http_status(struct response *response, int status)
 {
-	http_text(response, status, response->text, 0);
-	response->length = (size_t)snprintf(response->text, sizeof response->text, "%s\n",
-					    phrase_of(status));
+	http_print(response, status, "%s\n", phrase_of(status));
 }
 
 size_t http_head(const struct response *response, char head[HTTP_HEAD_SIZE])
 {
 	const char *etag = response->etag;
 	int length = snprintf(head, HTTP_HEAD_SIZE,
-			      "Status: %d %s\r\n%s%s%s%sX-Content-Type-Options: nosniff\r\n",
-			      response->status, phrase_of(response->status), response->headers,
-			      etag ? "ETag: " : "", etag ? etag : "", etag ? "\r\n" : "");
+			      "Status: %d %s\r\nCache-Control: %s\r\n%s%s%s%s"
+			      "X-Content-Type-Options: nosniff\r\n",
+			      response->status, phrase_of(response->status), response->cache,
+			      response->headers, etag ? "ETag: " : "", etag ? etag : "",
+			      etag ? "\r\n" : "");
 
 	if (response->status == 304)
 		length += snprintf(head + length, HTTP_HEAD_SIZE - (size_t)length, "\r\n");

@@ -22,11 +22,12 @@ struct request {
 struct response {
 	int status;
 	const char *content_type;
+	const char *cache;   /* Cache-Control */
 	const char *headers; /* further header lines, each ended by CR LF; "" if none */
 	const char *etag;    /* with its quotes, or NULL */
 	const char *body;    /* not owned, valid until the next request */
 	size_t length;       /* of the body in bytes */
-	char text[96];       /* room for a body of its own */
+	char text[96];       /* the body, if http_print has written it */
 };
 
 /* the longest head that http_head can write, with its final NUL */
@@ -35,8 +36,12 @@ enum { HTTP_HEAD_SIZE = 1024 };
 /* the request that the CGI variables in envp tell of, but for its body; it points into them */
 void http_request(char **envp, struct request *request);
 
-/* makes a plain text response of it, not to be kept by caches; the body stays the caller's */
+/* makes a plain text response of it, which no cache keeps; the body stays the caller's */
 void http_text(struct response *response, int status, const char *body, size_t length);
+
+/* the same with a body of at most 95 bytes that is printed into the response itself */
+void http_print(struct response *response, int status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* the same, and the body is the standard reason phrase of the status */
 void http_status(struct response *response, int status);

@@ -1,7 +1,6 @@
 /* duplex: the HTTP side, as a FastCGI program or, started by hand, as a CGI program */
+#include "cgi.h"
 #include "fastcgi.h"
-#include "http.h"
-#include "route.h"
 
 #include <err.h>
 #include <errno.h>
@@ -17,7 +16,7 @@
 static const char usage[] =
 	"usage: %s [--page=DIRECTORY] [--endpoints=DIRECTORY]\n"
 	"\n"
-	"  --page=DIRECTORY       where index.html and its files are (default: html)\n"
+	"  --page=DIRECTORY       where the files of html/ are (default: html)\n"
 	"  --endpoints=DIRECTORY  where websocketd's programs are: plain HTTP to one of\n"
 	"                         them is answered 426 (default: none)\n"
 	"  --help                 print this and exit\n"
@@ -32,7 +31,7 @@ struct options {
 };
 
 /* prints what was asked for, with the program's name in it, and ends */
-static noreturn void print(const char *format)
+static noreturn void print_and_exit(const char *format)
 {
 	bool failed = printf(format, program_invocation_short_name) < 0 || fflush(stdout) != 0;
 
@@ -59,9 +58,9 @@ static int parse(int argc, char **argv, struct options *options)
 			options->endpoints = optarg;
 			break;
 		case 'h':
-			print(usage);
+			print_and_exit(usage);
 		case 'v':
-			print("%s (duplex) " DUPLEX_VERSION "\n");
+			print_and_exit("%s (duplex) " DUPLEX_VERSION "\n");
 		default:
 			return -1;
 		}
@@ -78,12 +77,12 @@ static void open_site(const struct options *options, struct site *site)
 
 	site->endpoints = options->endpoints;
 	site->chat = (struct chat){0};
-	if (page_open(&site->page, options->page, &name) < 0)
+	if (files_open(&site->files, options->page, &name) < 0)
 		err(EXIT_FAILURE, "--page: %s/%s", options->page, name);
 	if (options->endpoints && stat(options->endpoints, &status) < 0)
 		err(EXIT_FAILURE, "--endpoints: %s", options->endpoints);
 	if (options->endpoints && !S_ISDIR(status.st_mode))
-		errx(EXIT_FAILURE, "--endpoints: %s: is no directory", options->endpoints);
+		errx(EXIT_FAILURE, "--endpoints: %s: not a directory", options->endpoints);
 }
 
 static bool is_listening(int fd)
@@ -92,32 +91,6 @@ static bool is_listening(int fd)
 	socklen_t size = sizeof listening;
 
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening;
-}
-
-static size_t read_body(void *body, char *room, size_t size)
-{
-	return fread(room, 1, size, body);
-}
-
-static int cgi_serve(struct site *site)
-{
-	struct request request;
-	struct response response;
-	char head[HTTP_HEAD_SIZE];
-
-	http_request(environ, &request);
-	request.read_body = read_body;
-	request.body = stdin;
-	route(site, &request, &response);
-	size_t length = http_head(&response, head);
-	fwrite(head, 1, length, stdout);
-	if (http_has_body(&request, &response))
-		fwrite(response.body, 1, response.length, stdout);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		warn("standard output");
-		return EXIT_FAILURE;
-	}
-	return EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)
@@ -132,14 +105,16 @@ int main(int argc, char **argv)
 	}
 	bool fastcgi = is_listening(STDIN_FILENO);
 	if (!fastcgi && getenv("REQUEST_METHOD") == NULL) {
-		warnx("standard input is no listening socket, and REQUEST_METHOD is not set: see "
+		warnx("standard input is not a listening socket, and REQUEST_METHOD is not set: "
+		      "see "
 		      "--help");
 		return 2;
 	}
-	signal(SIGPIPE, SIG_IGN); /* a Redis or a reader that is gone is an error, not the end */
+	signal(SIGPIPE,
+	       SIG_IGN); /* a write to a Redis or a reader that has gone fails, and no more */
 	open_site(&options, &site);
 	status = fastcgi ? fastcgi_serve(&site) : cgi_serve(&site);
-	page_close(&site.page);
+	files_close(&site.files);
 	chat_close(&site.chat);
 	return status;
 }

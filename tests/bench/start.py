@@ -11,7 +11,7 @@ import time
 
 import systems
 
-sys.path.append(str(systems.HERE.parent))
+sys.path.append(str(systems.HERE.parent / "lib"))
 import fcgi
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "GATEWAY_INTERFACE": "websocketd-CGI/0.1"}

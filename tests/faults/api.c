@@ -1,7 +1,7 @@
 /* the parts of the message API that the echo does not use, while what they call fails */
-#include "../../ws/connection.h"
-#include "../../ws/websocket.h"
-#include "../tap.h"
+#include "connection.h"
+#include "websocket.h"
+#include "tap.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
  * these but the newline is repeated as often as the scale says, and the limits are multiplied by
  * it, so that a short input fills the large blocks of memory too.
  */
-#include "../../ws/inbox.h"
+#include "inbox.h"
 #include "fuzz.h"
 
 enum { HEAD = 4, LARGEST = 131072 };

@@ -6,9 +6,14 @@
  * the spaces: "G/echo?message=hi", with H for HEAD, P for POST, and any other byte
  * for GET.
  */
-#include "../../fcgi/query.h"
-#include "../../fcgi/route.h"
+#include "fcgi/query.h"
+#include "fcgi/route.h"
 #include "fuzz.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <unistd.h>
 
 #define NAME "message"
 #define FILE_BODY "a file"
@@ -92,16 +97,52 @@ static void check_value(const char *bytes, size_t length)
 	free(wanted.bytes);
 }
 
-/* A page that was read, and cannot be read again: every file of it is served from the last copy,
- * and none is needed. */
+static char directory[] = "/tmp/duplex-fuzz.XXXXXX";
+
+static void in_directory(char path[PATH_MAX], const char *name)
+{
+	snprintf(path, PATH_MAX, "%s/%s", directory, name);
+}
+
+static void remove_directory(void)
+{
+	char path[PATH_MAX];
+	DIR *listing = opendir(directory);
+	const struct dirent *entry;
+
+	while (listing && (entry = readdir(listing)) != NULL) {
+		in_directory(path, entry->d_name);
+		unlink(path);
+	}
+	if (listing)
+		closedir(listing);
+	rmdir(directory);
+}
+
+static void write_file(const char *name)
+{
+	char path[PATH_MAX];
+
+	in_directory(path, name);
+	FILE *file = fopen(path, "we");
+	fuzz_check(file && fputs(FILE_BODY, file) >= 0 && fclose(file) == 0, "a file is written");
+}
+
+/* A site whose files are all alike: files_open tells which one is missing, until there is none. */
 static struct site *site(void)
 {
-	static struct site site = {.page = {.directory = "/dev/null/page"}};
-	static char body[] = FILE_BODY;
+	static struct site site;
+	const char *name;
 
-	for (size_t i = 0; i < PAGE_FILES; i++)
-		site.page.copy[i] = (struct page_copy){
-			.body = body, .length = sizeof body - 1, .etag = "\"1\"", .stale = true};
+	if (site.files.directory)
+		return &site;
+	fuzz_check(mkdtemp(directory) != NULL && atexit(remove_directory) == 0,
+		   "there is a directory");
+	while (files_open(&site.files, directory, &name) < 0) {
+		fuzz_check(errno == ENOENT, "only a missing file keeps the files from being read");
+		files_close(&site.files);
+		write_file(name);
+	}
 	return &site;
 }
 

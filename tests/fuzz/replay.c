@@ -3,7 +3,7 @@
  * regression test for any compiler. With arguments it runs it for those files, which is how a
  * finding of "make fuzz" is looked at.
  */
-#include "../tap.h"
+#include "tap.h"
 #include "fuzz.h"
 
 #include <dirent.h>

@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
 import servers
 import stack

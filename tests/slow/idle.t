@@ -5,7 +5,7 @@ import contextlib
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, f"{sys.path[0]}/../lib")
 import servers
 import tap
 

@@ -1,0 +1,154 @@
+#!/usr/bin/python3
+"""
+"make install" into a directory of its own: an endpoint from outside the tree is built with what it has installed and
+served from there, an edited fragment is kept, and "make uninstall" leaves the directory as it was.
+"""
+import asyncio
+import os
+import pathlib
+import random
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, f"{sys.path[0]}/../lib")
+import stack
+import tap
+import units
+
+stack.need("pkg-config", "websocketd")
+try:
+    import websockets
+except ImportError:
+    tap.skip_all("python3-websockets is not installed")
+
+HELLO = """#include <websocket.h>
+
+static void hello(struct websocket *ws)
+{
+	struct websocket_message message;
+
+	while (websocket_wait(ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE)
+		websocket_send(ws, "hello", 5);
+}
+
+int main(void)
+{
+	return websocket_run(hello);
+}
+"""
+EMPTY = ("bin", "etc", "games", "include", "lib", "sbin", "share/man", "src")  # Debian's /usr/local
+
+
+def make(target, *variables):
+    tap.equal(units.install(target, prefix, *variables), (0, "", ""), f"make {target} has nothing to say")
+
+
+def tree(top):
+    return sorted(str(path.relative_to(top)) for path in top.rglob("*"))
+
+
+def check_endpoint(directory, *options, sanitized=stack.SANITIZED):
+    """A program built as the manual says, placed in the endpoints directory."""
+    source = directory / "hello.c"
+    source.write_text(HELLO)
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", *options, "duplex"], capture_output=True, check=True,
+                           env={**os.environ, "PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig")}).stdout.decode()
+    tap.ok("-static" in shlex.split(flags) or not options, f"pkg-config {' '.join(options)}")
+    program = prefix / "libexec/duplex/hello"
+    flags = shlex.split(flags)
+    if sanitized:  # what is linked with the library needs what the library was built with, and cannot be static
+        flags = ["-fsanitize=address,undefined", *(flag for flag in flags if flag != "-static")]
+    result = subprocess.run(["cc", source, "-o", program, *flags], capture_output=True)
+    tap.equal((result.returncode, result.stdout, result.stderr), (0, b"", b""), "it is built")
+    dynamic = b"INTERP" in subprocess.run(["readelf", "-l", program], capture_output=True).stdout
+    tap.equal(dynamic, not options or sanitized, "dynamic" if dynamic else "static")
+    for path in ("/echo", "/serialize/echo", "/hello"):
+        tap.equal(asyncio.run(converse(path)), "hello" if path == "/hello" else "hi", f"{path} is served")
+    program.unlink()
+
+
+async def converse(path):
+    """Asks the installed endpoints by the command of the installed unit, on a port of its own."""
+    while True:
+        port = random.randrange(20000, 32000)
+        command = [f"--port={port}" if part.startswith("--port=") else part for part in units.command(prefix / "lib/systemd/system/duplex-ws.service")]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            stack.wait_until(lambda: server.poll() is not None or stack.is_listening(port, server.pid))
+            if server.poll() is None:
+                async with websockets.connect(f"ws://127.0.0.1:{port}{path}") as client:
+                    await client.send("hi")
+                    return await asyncio.wait_for(client.recv(), 10)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def check_versions():
+    version = re.search(r"^VERSION = (.*)$", (stack.ROOT / "Makefile").read_text(), re.M)[1]
+    for program in ("sbin/duplex-fcgi", "libexec/duplex/echo"):
+        path = prefix / program
+        result = subprocess.run([path, "--version"], capture_output=True)
+        tap.equal((result.returncode, result.stdout, result.stderr), (0, f"{path.name} (duplex) {version}\n".encode(), b""), f"{path.name} --version")
+    package = subprocess.run(["pkg-config", "--modversion", prefix / "lib/pkgconfig/duplex.pc"], capture_output=True).stdout.decode().strip()
+    tap.equal(package, version, "duplex.pc")
+    for page in ("man3/websocket.3", "man3/websocket_subscribe.3", "man7/duplex.7", "man8/duplex-fcgi.8"):
+        tap.ok(f'.Os "duplex {version}"' in (prefix / "share/man" / page).read_text(), page)
+    first = re.search(r"^## (\S+)", (stack.ROOT / "CHANGELOG.md").read_text(), re.M)[1]
+    tap.equal(first, version, "CHANGELOG.md begins with it")
+
+
+def check_contents():
+    text = [path for path in prefix.rglob("*") if path.is_file() and b"\0" not in path.read_bytes()]
+    tap.equal([path for path in text if re.search(r"@[A-Za-z]+dir@|@VERSION@", path.read_text())], [], "every name between at signs is filled in")
+    wrong = [path for path in prefix.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o7777 not in (0o755, 0o644)]
+    tap.equal(wrong, [], "everybody may read it, and nobody else write")
+    for name in re.findall(r"\b(is_websocket|websocket_\w+)\(", (stack.ROOT / "ws/lib/websocket.h").read_text() + (stack.ROOT / "ws/lib/push.h").read_text()):
+        tap.ok((prefix / f"share/man/man3/{name}.3").exists(), f"man {name}")
+
+
+def check_edited():
+    """What an operator has edited is neither replaced nor removed."""
+    fragment = prefix / "etc/duplex/apache.conf"
+    old = fragment.read_text()
+    fragment.write_text(old + "# mine\n")
+    status, output, errors = units.install("install", prefix)
+    tap.equal((status, errors), (0, ""), "install over it")
+    tap.ok(re.fullmatch(r"install: \S+/etc/duplex/apache.conf was edited, and stays as it is; the new one is \S+/share/duplex/conf/apache.conf\n", output),
+           f"says that a fragment was edited: {output.strip()}")
+    tap.equal(fragment.read_text(), old + "# mine\n", "and keeps it")
+    status, output, errors = units.install("uninstall", prefix)
+    tap.ok(status == 0 and "was edited, and stays" in output and fragment.exists(), "uninstall keeps it as well")
+    (prefix / "share/duplex/conf").mkdir(parents=True)
+    (prefix / "share/duplex/conf/apache.conf").write_text("of an older version\n")
+    fragment.write_text("of an older version\n")
+    make("install")
+    tap.equal(fragment.read_text(), old, "an older one that was not edited is replaced")
+
+
+with tempfile.TemporaryDirectory() as directory:
+    top = pathlib.Path(directory)
+    prefix = top / "local"
+    for name in EMPTY:
+        (prefix / name).mkdir(parents=True)
+    before = tree(prefix)
+    make("install")
+    check_contents()
+    check_versions()
+    check_endpoint(top, "--static")
+    check_endpoint(top)
+    check_edited()
+    make("uninstall")
+    tap.equal(tree(prefix), before, "make uninstall leaves what was there before")
+
+    make("install", f"DESTDIR={top}/root", "sysconfdir=/etc")
+    installed = [name for name in tree(top / "root") if (top / "root" / name).is_file()]
+    own = f"{prefix}".lstrip("/")
+    tap.ok(len(installed) > 20 and all(name.startswith((f"{own}/", "etc/duplex/")) for name in installed), "DESTDIR is before everything, and sysconfdir is heeded")
+    tap.equal(tree(prefix), before, "and nothing is elsewhere")
+    make("uninstall", f"DESTDIR={top}/root", "sysconfdir=/etc")
+    tap.equal([name for name in tree(top / "root") if not (top / "root" / name).is_dir()], [], "nor left")
+tap.done()

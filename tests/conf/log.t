@@ -1,0 +1,89 @@
+#!/usr/bin/python3
+"""
+The log of "make run" under each server: a line for what an operator should know, with the client's address and the
+reason; none for a message or an ordinary connection; and nothing in it that a client could forge a line or command a
+terminal with, whatever it puts into a request.
+"""
+import re
+import socket
+import sys
+import tempfile
+
+sys.path.insert(0, f"{sys.path[0]}/../lib")
+import frames
+import servers
+import stack
+import tap
+
+stack.need("spawn-fcgi", "multiwatch", *(server[0] for server in servers.SERVERS.values()))
+
+ESCAPES = ("\x1b]0;forged\x07", "\x1b[2J", "\x9b2J", "\xc2\x9b2J", "\x7f", "\r\nforged: line", "\nforged: line", "%0aforged%1b[2J", "\u202eforged", "' | forged | '")
+
+
+def handshake(path="/echo", **headers):
+    """One with another path, or with further headers."""
+    further = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    ours = frames.HANDSHAKE.replace(b"/echo", path.encode("latin-1", "ignore"), 1)
+    return ours[:-2] + further.encode("latin-1", "ignore") + b"\r\n"
+
+
+def send(port, *parts):
+    """Sends each part when the one before was answered, and waits for the end: what came first."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.settimeout(5)
+        try:
+            for part in parts:
+                client.sendall(part)
+                answer = answer or client.recv(65536)
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(65536):
+                pass
+        except OSError:
+            pass  # cut off: that is an answer as well
+    return answer
+
+
+def hostile(port):
+    """Requests that put each escape everywhere, and a message that is logged; how many of them came as far as that."""
+    reached = 0
+    for escape in ESCAPES:
+        for request in (handshake(f"/echo?{escape}"), handshake(f"/echo/{escape}"), handshake(User_Agent=escape), handshake(Cookie=escape),
+                        handshake(X_Forwarded_For=escape), handshake(X_Forwarded_For=f"1.2.3.4, {escape}"), handshake(Origin=escape),
+                        handshake(Sec_WebSocket_Protocol=escape)):
+            reached += send(port, request, frames.text(escape.encode("latin-1", "ignore") + b"\xff")).startswith(b"HTTP/1.1 101 ")
+        for request in (f"GET /echo?message={escape}", f"GET /{escape}", f"{escape} /echo"):
+            send(port, f"{request} HTTP/1.1\r\nHost: {escape}\r\nUser-Agent: {escape}\r\nConnection: close\r\n\r\n".encode("latin-1", "ignore"))
+    return reached
+
+
+def check_ordinary(site):
+    for _ in range(3):
+        send(site.port, handshake(), frames.text(b"hi"), frames.close())
+    stack.wait_until(lambda: not site.endpoints())
+    ordinary = r"run: http://|server started|:notice\]|\"level\":\"info\"" + "|STDERR.*file already closed" * stack.SANITIZED
+    tap.equal([line for line in site.log().splitlines() if not re.search(ordinary, line)], [], "connections, messages and their end: no line")
+
+
+def check_server(name, tree):
+    with stack.Stack(root=tree, build=tree / "build", user=stack.USER, SERVER=name) as site:
+        tap.ok(True, f"{name} runs")
+        check_ordinary(site)
+        send(site.port, handshake(), frames.text(b"\xff"))
+        wanted = r"echo: 127\.0\.0\.1: the client sent text that is not valid UTF-8$"
+        tap.ok(stack.wait_until(lambda: re.search(wanted, site.log(), re.M)), "one that breaks a rule: its address and the reason")
+        reached = hostile(site.port)
+        tap.ok(reached >= 20, f"{reached} hostile handshakes come as far as the endpoint")
+        stack.wait_until(lambda: not site.endpoints())
+        raw = site.raw_log()
+        tap.equal(sorted(set(re.findall(rb"[^\n\t -~]+", raw))), [], "nothing in the log but printable ASCII")
+        tap.equal([line for line in raw.split(b"\n") if line.startswith(b"forged")], [], "and no line is forged")
+        tap.ok(len(re.findall(rb"\| echo: ", raw)) >= reached, "a line for each")
+        site.stop()
+
+
+with tempfile.TemporaryDirectory() as directory:
+    tree = stack.copy_tree(directory, "fcgi", "ws")
+    for name in servers.SERVERS:
+        check_server(name, tree)
+tap.done()

@@ -1,0 +1,108 @@
+#!/usr/bin/python3
+"""
+The README's commands, as they stand there, from a fresh copy of the tree to a site that runs, behind Apache and behind
+lighttpd as Debian configures them, and back. Only systemctl is the test's own (tests/systemctl).
+"""
+import asyncio
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, f"{sys.path[0]}/../lib")
+import namespace
+import stack
+import tap
+
+stack.need("apache2", "lighttpd", "websocketd", "multiwatch", "curl", "unshare", "systemd-socket-activate")
+try:
+    import websockets
+except ImportError:
+    tap.skip_all("python3-websockets is not installed")
+namespace.enter()
+
+
+def commands(server):
+    """The commands that the README has for this server."""
+    text = (stack.ROOT / "README.md").read_text()
+    block = re.search(rf"Behind {server}\b.*?```sh\n(.*?)```", text, re.S)[1]
+    return block.splitlines()
+
+
+def shell(command, tree):
+    environment = {"PATH": f"{tree.parent}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+    result = subprocess.run(["bash", "-c", command], cwd=tree, env=environment, stdin=subprocess.DEVNULL, capture_output=True)
+    tap.ok(result.returncode == 0, command)
+    if result.returncode != 0:
+        print("".join(f"# {line}\n" for line in (result.stdout + result.stderr).decode().splitlines()[-20:]))
+
+
+def ask(path, *arguments):
+    output = subprocess.run(["curl", "-qs", "-m", "10", "-w", "%{http_code}", *arguments, f"http://localhost{path}"], capture_output=True).stdout
+    return output[-3:], output[:-3]
+
+
+async def converse(path, **options):
+    try:
+        async with websockets.connect(f"ws://localhost{path}", **options) as client:
+            await client.send("hi")
+            return await asyncio.wait_for(client.recv(), 10)
+    except websockets.InvalidStatusCode as error:
+        return error.status_code
+
+
+def log():
+    """What was logged, but for what the servers and the stand-in always say."""
+    ordinary = re.compile(r"server (started|stopped)|AH00558|^Listening on .* as 3\.$|^Communication attempt on fd 3\.|^Execing ")
+    return [line for line in pathlib.Path("/run/systemctl/log").read_text().splitlines() if not ordinary.search(line)]
+
+
+def check_running():
+    if not tap.ok(stack.wait_until(lambda: ask("/echo?message=hi") == (b"200", b"hi"), 15), "the site comes up"):
+        print("".join(f"# {line}\n" for line in log()))
+        tap.done()
+    tap.equal(ask("/echo?message=Hello%2C+World%21"), (b"200", b"Hello, World!"), "/echo?message= comes back")
+    tap.equal(ask("/echo"), (b"200", (stack.ROOT / "html/echo.html").read_bytes()), "/echo is the page")
+    tap.equal(ask("/serialize/echo/?message=hi"), (b"200", b"hi"), "/serialize/echo/ too")
+    for path in ("/echo", "/serialize/echo/"):
+        tap.equal(asyncio.run(converse(path)), "hi", f"{path} over WebSocket")
+    tap.equal(asyncio.run(converse("/echo", origin="http://localhost")), "hi", "from the site's own page")
+    tap.equal(asyncio.run(converse("/echo", origin="http://evil.example")), 403, "but not from another's")
+    tap.equal(ask("/")[0], b"200", "the site's own / is as before")
+    tap.equal(ask("/nothing")[0], b"404", "and so is its 404")
+
+
+def listening():
+    output = subprocess.run(["ss", "-Hltn"], capture_output=True).stdout.decode()
+    return [line.split()[3] for line in output.splitlines()]
+
+
+def check_server(name, service):
+    with tempfile.TemporaryDirectory() as directory:
+        tree = stack.copy_tree(directory)
+        (tree.parent / "bin").mkdir()
+        (tree.parent / "bin/systemctl").symlink_to(stack.ROOT / "tests/lib/systemctl")
+        lines = commands(name)
+        tap.ok(len(lines) <= 8, f"{name}: with git and make, and the clone, ten commands at most")
+        for line in lines:
+            shell(line, tree)
+        check_running()
+        tap.equal([address for address in listening() if not address.endswith(":80")], ["127.0.0.1:9001"], "beside port 80, websocketd on loopback")
+        shell("systemctl restart duplex-ws", tree)
+        tap.ok(stack.wait_until(lambda: asyncio.run(converse("/echo")) == "hi", 10), "websocketd is restarted")
+        tap.equal(log(), [], "nothing in the log")
+        shell("systemctl disable --now duplex-fcgi.socket duplex-fcgi duplex-ws", tree)
+        shell("make uninstall", tree)
+        left = [path for path in pathlib.Path("/usr/local").rglob("*") if not path.is_dir() or "duplex" in path.name]
+        tap.equal(left, [], "make uninstall leaves nothing")
+        shell(f"systemctl stop {service}", tree)
+        stack.wait_until(lambda: not listening())
+        shutil.rmtree("/run/systemctl")
+
+
+check_server("Apache", "apache2")
+check_server("lighttpd", "lighttpd")
+tap.done()

@@ -1,0 +1,217 @@
+#!/usr/bin/python3
+"""
+The systemd units: verified, hardened, and their commands run as they stand. systemd itself does not run here, so
+systemd-socket-activate has the socket, and what the units forbid is compared with what the programs were seen to do.
+"""
+import asyncio
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, f"{sys.path[0]}/../lib")
+import namespace
+import stack
+import tap
+import units
+
+stack.need("redis-server", "systemd-analyze", "systemd-socket-activate", "multiwatch", "websocketd", "cgi-fcgi", "strace")
+try:
+    import websockets
+except ImportError:
+    tap.skip_all("python3-websockets is not installed")
+namespace.enter()
+
+from redis_server import Redis
+
+SERVICES = ("duplex-fcgi.service", "duplex-ws.service", "duplex-redis.service")
+CLIENTS = 100
+
+
+def check_files():
+    paths = [directory / name for name in (*SERVICES, "duplex-fcgi.socket")]
+    result = subprocess.run(["systemd-analyze", "verify", "--man=no", *paths], capture_output=True)
+    tap.equal((result.returncode, result.stdout, result.stderr), (0, b"", b""), "systemd-analyze verify is silent")
+    for name in SERVICES:
+        output = subprocess.run(["systemd-analyze", "security", "--offline=true", directory / name], capture_output=True).stdout.decode()
+        level = float(re.search(r"exposure level for \S+: ([\d.]+)", output)[1])
+        tap.ok(level <= 1.5, f"{name}: systemd-analyze security says {level}")
+    for path in paths:
+        for page, section in re.findall(r"man:([\w-]+)\((\d)\)", path.read_text()):
+            tap.ok((prefix / f"share/man/man{section}/{page}.{section}").exists(), f"{path.name}: its manual {page}({section}) is installed")
+
+
+def group(name):
+    """The system calls in a group of systemd's, or the one of that name."""
+    if not name.startswith("@"):
+        return {name}
+    output = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, check=True).stdout.decode()
+    calls = set()
+    for line in map(str.strip, output.splitlines()[1:]):
+        calls |= group(line) if line and not line.startswith("#") else set()
+    return calls
+
+
+def allowed():
+    calls = set()
+    for value in units.read(directory / "duplex-.service.d/sandbox.conf")["Service", "SystemCallFilter"]:
+        for name in value.lstrip("~").split():
+            calls = calls - group(name) if value.startswith("~") else calls | group(name)
+    return calls
+
+
+def used(trace):
+    """The system calls in what strace wrote, but for those that were not there or were not let in."""
+    return set(re.findall(r"^(?:\d+ +)?(\w+)\(", trace.read_text(errors="replace"), re.M))
+
+
+def names(pids):
+    return [stack.name_of(pid) for pid in pids]
+
+
+def check_fcgi():
+    """The FastCGI service on a socket of systemd's own tool, while strace looks on."""
+    path = prefix / "fcgi.sock"
+    trace = prefix / "fcgi.trace"
+    command = units.command(directory / "duplex-fcgi.service")
+    service = subprocess.Popen(["systemd-socket-activate", "--inetd", "-l", path, "strace", "-f", "-qq", "-o", trace, *command],
+                               stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    stack.wait_until(path.exists)
+    for query, wanted in (("message=hi", b"hi"), ("", b"<!DOCTYPE html>")):
+        answer = subprocess.run(["cgi-fcgi", "-bind", "-connect", path], capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
+                                env={"PATH": os.environ["PATH"], "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/echo", "QUERY_STRING": query}).stdout
+        tap.ok(wanted in answer, f"its command answers: {wanted.decode()}")
+    multiwatch = next(pid for pid in stack.descendants(service.pid) if stack.name_of(pid) == "multiwatch")
+    forks = int(next(part for part in command if part.startswith("--forks=")).partition("=")[2])
+    tap.ok(stack.wait_until(lambda: names(stack.children(multiwatch)) == ["duplex-fcgi"] * forks), f"{forks} workers")
+    workers = stack.children(multiwatch)
+    os.kill(workers[0], signal.SIGKILL)
+    tap.ok(stack.wait_until(lambda: names(set(stack.children(multiwatch)) - set(workers)) == ["duplex-fcgi"]), "another for one that was killed")
+    peak = max(stack.memory(pid, "VmHWM", "status") for pid in stack.children(multiwatch))
+    limit = int(units.read(directory / "duplex-fcgi.service")["Service", "MemoryMax"][0].rstrip("M"))
+    tap.ok(peak * forks / 1024 < limit / 2 or stack.SANITIZED, f"of {peak} KiB each, within {limit} MiB")
+    os.kill(multiwatch, signal.SIGTERM)
+    service.wait(30)
+    tap.equal(names(filter(stack.is_alive, workers)), [], "SIGTERM to multiwatch ends them")
+    tap.equal(used(trace) - allowed(), set(), f"no system call that the unit forbids, of {len(used(trace))}")
+    text = trace.read_text(errors="replace")
+    tap.equal(re.findall(r"socket\(AF_(?!UNIX)\w+", text), [], "no socket of a family that it forbids")
+    written = re.findall(r"open(?:at)?\([^)\n]*(?:O_WRONLY|O_RDWR|O_CREAT)[^)\n]*", text)
+    tap.equal([call for call in written if "/dev/" not in call], [], "no file opened to be written")
+
+
+async def check_clients(service):
+    """What a connection costs websocketd, and whether the limits of the unit allow for as many as it lets in."""
+    async def connect():
+        client = await websockets.connect("ws://127.0.0.1:9001/echo", compression=None, ping_interval=None)
+        await client.send("hi")
+        tap.equal(await asyncio.wait_for(client.recv(), 30), "hi", "a message") if not clients else await client.recv()
+        clients.append(client)
+
+    clients = []
+    await connect()
+    before = cost(service)
+    for _ in range(CLIENTS):
+        await connect()
+    after = cost(service)
+    for client in clients:
+        await client.close()
+    tap.ok(stack.wait_until(lambda: not stack.children(service), 10), "closed, and no process is left")
+    return [(now - then) / CLIENTS for then, now in zip(before, after)]
+
+
+def cost(service):
+    """Tasks of the whole service, descriptors of websocketd, KiB of the whole service."""
+    everything = [service, *stack.descendants(service)]
+    tasks = sum(len(list(pathlib.Path(f"/proc/{pid}/task").iterdir())) for pid in everything)
+    return tasks, len(os.listdir(f"/proc/{service}/fd")), sum(stack.memory(pid, "Pss") for pid in everything)
+
+
+def check_limits(service):
+    tasks, descriptors, kib = asyncio.run(check_clients(service))
+    settings = units.read(directory / "duplex-ws.service")
+    most = int(next(part for part in units.command(directory / "duplex-ws.service") if part.startswith("--maxforks=")).partition("=")[2])
+    limits = {name: int(settings["Service", name][0].replace("G", "048576")) for name in ("TasksMax", "LimitNOFILE", "MemoryMax")}
+    tap.ok(tasks * most + 50 <= limits["TasksMax"], f"{most} clients of {tasks:.2f} tasks each are within TasksMax={limits['TasksMax']}")
+    tap.ok(descriptors * most + 50 <= limits["LimitNOFILE"], f"and of {descriptors:.2f} descriptors within LimitNOFILE={limits['LimitNOFILE']}")
+    tap.ok(kib * most <= limits["MemoryMax"] / 2 or stack.SANITIZED, f"and, idle, of {kib:.0f} KiB within half of MemoryMax")
+
+
+def check_ws():
+    """The WebSocket service by its own command, first alone, then with strace looking on."""
+    command = units.command(directory / "duplex-ws.service")
+    for prelude, check in (([], check_limits), (["strace", "-f", "-qq", "-o", prefix / "ws.trace"], None)):
+        service = subprocess.Popen([*prelude, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                   env={"PATH": "/usr/bin:/bin", **{name: os.environ[name] for name in os.environ if name.endswith("SAN_OPTIONS")}})
+        tap.ok(stack.wait_until(lambda: stack.is_listening(9001, service.pid)), "its command listens")
+        websocketd = next(pid for pid in (service.pid, *stack.descendants(service.pid)) if stack.name_of(pid) == "websocketd")
+        check(websocketd) if check else asyncio.run(check_clients(websocketd))
+        os.kill(websocketd, signal.SIGTERM)
+        service.wait(30)
+    trace = prefix / "ws.trace"
+    tap.equal(used(trace) - allowed(), set(), f"no system call that the unit forbids, of {len(used(trace))}")
+    families = units.read(directory / "duplex-ws.service")["Service", "RestrictAddressFamilies"][0].split()
+    tap.equal(set(re.findall(r"socket\((AF_\w+)", trace.read_text(errors="replace"))) - set(families), set(), "no socket of a family that it forbids")
+    tap.equal(re.findall(r"mmap\([^)]*PROT_WRITE\|PROT_EXEC", trace.read_text(errors="replace")), [], "no memory both written and run")
+
+
+def check_redis():
+    """The Redis service by its own command, where its default address is ours as well."""
+    path = pathlib.Path("/run/duplex-redis/redis.sock")
+    trace = prefix / "redis.trace"
+    path.parent.mkdir()
+    service = subprocess.Popen(["strace", "-f", "-qq", "-o", trace, *units.command(directory / "duplex-redis.service")],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
+    tap.ok(stack.wait_until(path.exists), "its command listens")
+    variables = {"PATH": os.environ["PATH"], "SCRIPT_NAME": "/chat", "REQUEST_METHOD": "GET", "QUERY_STRING": "after=-1"}
+    answer = subprocess.run([prefix / "sbin/duplex-fcgi", f"--page={prefix}/share/duplex/html"], env=variables, capture_output=True).stdout
+    tap.ok(answer.startswith(b"Status: 200 "), "and /chat finds it")
+    redis = next(pid for pid in stack.descendants(service.pid) if stack.name_of(pid) == "redis-server")
+    os.kill(redis, signal.SIGTERM)
+    tap.equal(service.wait(30), 0, "SIGTERM ends it")
+    tap.equal(used(trace) - allowed(), set(), f"no system call that the unit forbids, of {len(used(trace))}")
+    text = trace.read_text(errors="replace")
+    tap.equal(re.findall(r"socket\(AF_(?!UNIX)\w+", text), [], "no socket of a family that it forbids")
+
+
+def check_machines():
+    """What duplex(7) has for several machines: the services are let out to the one Redis, and to nothing else."""
+    written = units.for_machines(prefix / "share/man/man7/duplex.7")
+    for name in ("duplex-ws", "duplex-fcgi"):
+        override = directory / f"{name}.service.d/override.conf"
+        override.parent.mkdir()
+        override.write_text(written[name])
+        result = subprocess.run(["systemd-analyze", "verify", "--man=no", directory / f"{name}.service"], capture_output=True)
+        tap.equal((result.returncode, result.stdout, result.stderr), (0, b"", b""), f"systemctl edit {name}: systemd-analyze verify is silent")
+        output = subprocess.run(["systemd-analyze", "security", "--offline=true", directory / f"{name}.service"], capture_output=True).stdout.decode()
+        level = float(re.search(r"exposure level for \S+: ([\d.]+)", output)[1])
+        tap.ok(level <= 1.7, f"and security says {level}")
+        tap.equal(units.read(override)["Service", "EnvironmentFile"], [f"{prefix}/etc/duplex/redis"], "with the address from its file")
+    trace = prefix / "redis-by-network.trace"
+    with Redis(tcp=True) as redis:
+        variables = {"PATH": os.environ["PATH"], "SCRIPT_NAME": "/chat", "REQUEST_METHOD": "GET", "QUERY_STRING": "after=-1", "DUPLEX_REDIS": redis.address}
+        answer = subprocess.run(["strace", "-f", "-qq", "-o", trace, prefix / "sbin/duplex-fcgi", f"--page={prefix}/share/duplex/html"],
+                                env={**variables, "ASAN_OPTIONS": "detect_leaks=0"}, capture_output=True).stdout
+    tap.ok(answer.startswith(b"Status: 200 "), "Redis is reached by the network")
+    let = [family for path in (directory / "duplex-fcgi.service", override) for family in units.read(path)["Service", "RestrictAddressFamilies"]]
+    tap.equal(set(re.findall(r"socket\((AF_\w+)", trace.read_text(errors="replace"))) - set(let), set(), f"by no socket of a family other than {' and '.join(let)}")
+    tap.equal(used(trace) - allowed(), set(), "and no system call that the unit forbids")
+
+
+with tempfile.TemporaryDirectory() as top, tempfile.TemporaryFile("w+") as log:
+    prefix = pathlib.Path(top)
+    directory = prefix / "lib/systemd/system"
+    tap.equal(units.install("install", prefix), (0, "", ""), "make install")
+    check_files()
+    check_fcgi()
+    check_ws()
+    check_redis()
+    check_machines()
+    log.seek(0)
+    ordinary = r"^Listening on|^Communication attempt|^Execing|^Spawning child|file already closed" + "|LeakSanitizer|LSAN_OPTIONS" * stack.SANITIZED  # not under strace
+    unexpected = [line for line in log.read().splitlines() if not re.search(ordinary, line)]
+    tap.equal(unexpected, [], "nothing unexpected in the log")
+tap.done()

@@ -1,0 +1,233 @@
+#!/usr/bin/python3
+"""/chat over HTTP: its table by curl through the whole stack, as CGI from the shell, and bodies that come slowly or in part."""
+import contextlib
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.parse
+
+sys.path.insert(0, f"{sys.path[0]}/../lib")
+import fcgi
+import stack
+import tap
+
+stack.need("curl")
+from redis_server import Redis
+
+FORM = "application/x-www-form-urlencoded"
+LONGEST = 16384
+TEXTS = ["hello", "", '"quoted"', "back\\slash", "\\u0041", "".join(map(chr, range(1, 10))) + "".join(map(chr, range(11, 33))), "a\0b", "\x7f\x85\u2028",
+         "\u00e9\u5b57\U0001F600", "</script>", "a&b=c+d%20", "x" * LONGEST, "\0" * LONGEST, "\u00e9" * (LONGEST // 2)]
+
+
+def curl(*arguments, query="", stdin=None):
+    """The status, the headers by lower-case name, and the body."""
+    output = subprocess.run(["curl", "-s", "-i", "-H", "Expect:", *arguments, site.url("/chat") + query], input=stdin, capture_output=True).stdout
+    head, _, body = output.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    return int(lines[0].split()[1]), dict(line.lower().split(": ", 1) for line in lines[1:]), body
+
+
+def post(body, *arguments):
+    return curl("--data-binary", "@-", *arguments, stdin=body)
+
+
+def form(text):
+    return "message=" + urllib.parse.quote_plus(text, safe="") if isinstance(text, str) else text
+
+
+def texts_after(after):
+    status, headers, body = curl(query=f"?after={after}")
+    tap.ok(status == 200 and headers["content-type"] == "application/x-ndjson; charset=utf-8" and int(headers["content-length"]) == len(body),
+           f"after={after}: lines of JSON")
+    lines = body.decode().split("\n")
+    return [json.loads(line) for line in lines[:-1]] if lines[-1] == "" else None
+
+
+def check_publish():
+    ids = []
+    for text in TEXTS:
+        status, headers, body = post(form(text).encode())
+        tap.ok(status == 202 and re.fullmatch(rb"\d+-\d+\n", body) and headers["cache-control"] == "no-store", f"POST {tap.shorten(text[:20])}: 202 and an id")
+        ids.append(body.decode().strip())
+    messages = texts_after("0-0")
+    tap.equal(messages, [{"id": id_, "text": text} for id_, text in zip(ids, TEXTS)], "each is there as it was sent, in order")
+    tap.equal(texts_after(ids[2]), messages[3:], "after an id: what came after it")
+    tap.equal(texts_after(ids[-1]), [], "after the last: nothing")
+    for number, wanted in ((1, 1), (3, 3), (0, 0), (1000, len(TEXTS))):
+        tap.equal(texts_after(f"-{number}"), messages[len(messages) - wanted:], f"-{number}: the last {wanted}")
+    status, headers, body = curl("-I", query="?after=0-0")
+    length = sum(len(json.dumps(message, separators=(",", ":"), ensure_ascii=False)) for message in messages)
+    tap.ok(status == 200 and body == b"" and int(headers["content-length"]) > length, "HEAD: the length without the body")
+
+
+def check_hundreds():
+    before = texts_after("-1")[-1]["id"]
+    for number in range(250):
+        redis.ask("XADD", "duplex:chat", "*", "text", f"number {number}")
+    wanted = [f"number {number}" for number in range(250)]
+    last = texts_after("-250")
+    tap.equal([message["text"] for message in last], wanted[-100:], "no more than the last 100 can be asked for")
+    first = texts_after(before)
+    second = texts_after(first[-1]["id"])
+    third = texts_after(second[-1]["id"])
+    tap.equal([message["text"] for message in first + second + third], wanted, "after an id: 100 at once, and the rest after the last of them")
+    tap.equal(texts_after("-99999999999999999999")[-1]["text"], wanted[-1], "a number too large is as many as there may be")
+
+
+def check_large():
+    """No more at once than a web server takes: the rest comes after the last of it."""
+    before = texts_after("-1")[-1]["id"]
+    wanted = [f"{number:02}" + "x" * (LONGEST - 2) for number in range(20)]
+    for text in wanted:
+        redis.ask("XADD", "duplex:chat", "*", "text", text)
+    parts = []
+    while part := texts_after(parts[-1][-1]["id"] if parts else before):
+        parts.append(part)
+    tap.equal([message["text"] for part in parts for message in part], wanted, "20 of the longest: each is there once, in order")
+    tap.equal([len(part) for part in parts], [8, 8, 4], "128 KiB at once, and the message that reaches them")
+
+
+def check_refused():
+    other = ("-H", "Origin: http://elsewhere.example")
+    table = [
+        (b"", 400, ()), (b"other=1", 400, ()), (b"message=%ff", 400, ()), (b"message=\xff", 400, ()), (b"message=a%0Ab", 400, ()), (b"message=%0A", 400, ()),
+        (b"message=hi", 403, other), (b"message=hi", 403, ("-H", "Origin: null")), (b"message=hi", 403, ("-H", f"Origin: http://127.0.0.1:{site.port}0")),
+        (b"message=hi", 403, ("-H", f"Origin: http://127.0.0.1:{site.port}@elsewhere.example")),
+        (b"message=hi", 202, ("-H", f"Origin: http://127.0.0.1:{site.port}")), (b"message=hi", 202, ("-H", f"Origin: https://127.0.0.1:{site.port}")),
+        (b"message=" + b"x" * (LONGEST + 1), 413, ()), (b"message=" + b"%78" * LONGEST, 202, ()), (b"message=" + b"%78" * (LONGEST + 1), 413, ()),
+        (b"x" * 200000, 413, ()), (b"message=hi&" + b"x" * 200000, 413, ()),
+        (b"message=hi", 415, ("-H", "Content-Type: text/plain")), (b"message=hi", 415, ("-H", "Content-Type: multipart/form-data; boundary=x")),
+        (b"message=hi", 415, ("-H", f"Content-Type: {FORM}x")), (b"message=hi", 415, ("-H", "Content-Type:")),
+        (b"message=hi", 202, ("-H", f"Content-Type: {FORM} ;charset=utf-8")),
+        (b"message=hi", 202, ("-H", f"Content-Type: {FORM}; charset=utf-8")), (b"message=hi", 202, ("-H", f"Content-Type: {FORM.upper()}")),
+        (b"message=hi", 405, ("-X", "PUT")), (b"message=hi", 405, ("-X", "DELETE")), (b"message=hi", 405, ("-X", "PATCH")),
+    ]
+    before = int(redis.ask("XLEN", "duplex:chat"))
+    for body, wanted, arguments in table:
+        status, headers, _ = post(body, *arguments)
+        tap.equal((status, headers.get("allow")), (wanted, "get, head, post" if wanted == 405 else None), f"{body[:20]!r}, {len(body)} bytes {arguments}: {wanted}")
+    tap.equal(int(redis.ask("XLEN", "duplex:chat")) - before, sum(wanted == 202 for _, wanted, _ in table), "what is refused is not published")
+    for after in ("", "x", "-", "-x", "--5", "-5x", "-5%00", "-5%00x", "1", "1-", "1-1-1", "$", "%2B", "0-0%00"):
+        tap.equal(curl(query=f"?after={after}")[0], 400, f"after={after!r}: 400")
+    output = subprocess.run(["curl", "-s", "-i", "-d", "message=hi", site.url("/echo")], capture_output=True).stdout
+    tap.ok(output.startswith(b"HTTP/1.1 405 ") and b"\r\nAllow: GET, HEAD\r\n" in output, "POST to /echo: 405 as before")
+
+
+def cgi(body=b"", **variables):
+    environment = {**fcgi.INHERITED, "DUPLEX_REDIS": redis.address, "SCRIPT_NAME": "/chat", "CONTENT_TYPE": FORM, "REQUEST_METHOD": "POST", **variables}
+    result = subprocess.run([stack.BUILD / "fcgi/duplex"], input=body, cwd=stack.ROOT, env=environment, capture_output=True, timeout=30)
+    head, _, text = result.stdout.partition(b"\r\n\r\n")
+    status = int(head.split()[1])
+    said = b"duplex: Redis at " if status == 503 else b""
+    tap.ok(result.returncode == 0 and result.stderr.startswith(said) and result.stderr.count(b"\n") == (status == 503), "as CGI, from the shell")
+    return status, text
+
+
+def check_cgi():
+    status, id_ = cgi(b"message=over+CGI")
+    tap.equal(status, 202, "POST")
+    status, text = cgi(REQUEST_METHOD="GET", QUERY_STRING="after=-1")
+    tap.equal((status, json.loads(text)), (200, {"id": id_.decode().strip(), "text": "over CGI"}), "GET gives what was posted")
+    tap.equal(cgi(REQUEST_METHOD="HEAD", QUERY_STRING="after=-1"), (200, b""), "HEAD")
+    tap.equal(cgi(REQUEST_METHOD="PUT")[0], 405, "PUT")
+    tap.equal(cgi(b"message=hi", CONTENT_LENGTH="11")[0], 400, "a body that is shorter than CONTENT_LENGTH")
+    tap.equal(cgi(b"message=hi, and what is not its body", CONTENT_LENGTH="10")[0], 202, "of a longer one the rest is not read")
+    tap.equal(json.loads(cgi(REQUEST_METHOD="GET", QUERY_STRING="after=-1")[1])["text"], "hi", "and not published")
+    tap.equal(cgi(b"message=hi&" + b"x" * 60000)[0], 413, "a body of no told length that is too long")
+    tap.equal([cgi(b"message=hi", HTTP_ORIGIN="http://a", **host)[0] for host in ({"HTTP_HOST": "a"}, {"HTTP_HOST": "b"}, {})], [202, 403, 403],
+              "an Origin that is the Host, is not, or has none to be")
+    tap.equal([cgi(b"message=hi", CONTENT_LENGTH=length)[0] for length in ("", "0", "50177", "9" * 30)], [202, 400, 413, 413], "CONTENT_LENGTH none, 0, too much")
+    tap.equal(cgi(b"message=hi", DUPLEX_REDIS="/nowhere/redis.sock")[0], 503, "without Redis: 503")
+    for address in ("nonsense", "127.0.0.1:1", "password@", "@", "/" + "x" * 300, "x" * 300 + ":1"):
+        tap.equal(cgi(b"message=hi", DUPLEX_REDIS=address)[0], 503, f"DUPLEX_REDIS={address[:20]}: 503")
+
+
+def check_gone():
+    """The first request after Redis is back is answered, by each worker, though its connection was lost meanwhile."""
+    for _ in range(8):
+        post(b"message=before")
+    redis.kill()
+    redis.start()
+    tap.equal([post(b"message=after")[0] for _ in range(8)], [202] * 8, "Redis restarted between two requests: nobody notices")
+    redis.kill()
+    tap.equal([post(b"message=hi")[0], curl(query="?after=-1")[0], curl()[0]], [503, 503, 200], "Redis is gone: 503 but for the page")
+    redis.start()
+    back = stack.wait_until(lambda: [post(b"message=hi")[0], curl(query="?after=-1")[0]] == [202, 200], 2)
+    tap.ok(back, "and back within two seconds")
+
+
+def check_parts():
+    """Straight to a worker: a body that is broken off, or never all there, is no message."""
+    before = redis.ask("XLEN", "duplex:chat")
+    workers = fcgi.Workers(DUPLEX_REDIS=redis.address)
+    variables = {b"REQUEST_METHOD": b"POST", b"SCRIPT_NAME": b"/chat", b"CONTENT_TYPE": FORM.encode(), b"CONTENT_LENGTH": b"15"}
+    start = fcgi.BEGIN + fcgi.record(4, b"".join(fcgi.pair(*pair) for pair in variables.items())) + fcgi.record(4)
+    for name, rest in (("nothing", b""), ("a part", fcgi.record(5, b"message=par")), ("a part of a record", fcgi.record(5, b"message=partial")[:-4])):
+        client = workers.connect()
+        client.sendall(start + rest)
+        client.close()
+        tap.equal(redis.ask("XLEN", "duplex:chat"), before, f"{name} and then the end of the connection")
+    client = workers.connect()
+    client.sendall(start + fcgi.record(5, b"message=par") + fcgi.record(5))
+    tap.ok(b"Status: 400 " in fcgi.read_all(client), "less than Content-Length says: 400")
+    client = workers.connect()
+    client.sendall(start)
+    client.settimeout(1)  # between two bytes
+    began = time.monotonic()
+    answer = b""
+    for byte in b"message=partial":
+        client.sendall(fcgi.record(5, bytes([byte])))
+        with contextlib.suppress(TimeoutError):
+            answer = client.recv(65536)
+            break
+    tap.ok(b"Status: 202 " not in answer and time.monotonic() - began < 8, f"a body that comes a byte a second: cut off after {time.monotonic() - began:.0f} seconds")
+    client.close()
+    tap.equal(redis.ask("XLEN", "duplex:chat"), before, "none of them is published")
+    client = workers.connect()
+    client.sendall(start + fcgi.record(5, b"message=partial") + fcgi.record(5))
+    tap.ok(b"Status: 202 " in fcgi.read_all(client), "a whole one is, by the same worker")
+    tap.equal(workers.stop(), [(0, b"")], "which had nothing to say")
+
+
+def check_refuses():
+    """A Redis that is there and refuses: 503, of which the log tells once, with what Redis says, until it publishes again."""
+    workers = fcgi.Workers(DUPLEX_REDIS=redis.address)
+
+    def ask(method, query=b"", body=b""):
+        return fcgi.status(fcgi.exchange(workers, fcgi.form(method, b"/chat", query, body)))
+
+    def post_and_read():
+        return ask(b"POST", body=b"message=hi"), ask(b"GET", b"after=-1")
+
+    for _ in range(2):
+        redis.ask("CONFIG", "SET", "maxmemory", "1")
+        tap.equal([post_and_read() for _ in range(3)], [(503, 200)] * 3, "Redis is full: what is there can be read")
+        redis.ask("CONFIG", "SET", "maxmemory", "0")
+        tap.equal(post_and_read(), (202, 200), "and room is made")
+    redis.ask("RENAME", "duplex:chat", "away")
+    redis.ask("SET", "duplex:chat", "of another kind")
+    tap.equal((post_and_read(), ask(b"GET", b"after=0-1")), ((503, 503), 503), "the channel is no stream")
+    redis.ask("RENAME", "away", "duplex:chat")
+    tap.equal(post_and_read(), (202, 200), "and is one again")
+    (status, said), = workers.stop()
+    lines = [line.partition(": Redis: ")[2].split()[0] for line in said.decode().splitlines()]
+    tap.equal((status, lines), (0, ["OOM", "OOM", "WRONGTYPE"]), "the log has a line for each time")
+
+
+with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
+    check_publish()
+    check_hundreds()
+    check_large()
+    check_refused()
+    check_cgi()
+    check_parts()
+    check_refuses()
+    check_gone()
+    stack.finish(site, "duplex: Redis")
+with Redis(tcp=True) as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
+    check_gone()
+    stack.finish(site, "duplex: Redis")
+tap.done()

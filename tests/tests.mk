@@ -1,0 +1,140 @@
+# What the tests, the fuzzing and the measurements need of make. A test is a file in one of these rooms: NAME.c or NAME.t.
+ROOMS = ws fcgi html conf faults bench
+
+# The packages of all of them. libclang-rt-14-dev is for libFuzzer and the sanitizers of clang.
+DEPS_CHECK = $(sort $(DEPS_RUN) $(foreach server,$(SERVERS),$(DEPS_$(server)))) lighttpd-mod-openssl \
+             clang clang-tidy cppcheck gcovr libclang-rt-14-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
+             apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox \
+             python3 python3-websockets python3-selenium chromium chromium-driver chromium-sandbox
+DEPS_BENCH = $(DEPS_RUN) python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
+             python3-django python3-django-channels daphne libwebsockets-dev node-redis python3-channels-redis
+
+JOBS   = $(shell nproc)
+TIME   = 60
+PROVE  = prove -j$(JOBS)
+RUN_BY = BUILD='$(BUILD)' PYTHONDONTWRITEBYTECODE=1 $(PROVE) --exec
+
+FUZZED     = $(filter-out replay,$(basename $(notdir $(wildcard tests/fuzz/*.c))))
+UNIT_TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/ws/*.c tests/fcgi/*.c)) $(FUZZED:%=$(BUILD)/tests/fuzz/%)
+TESTS      = $(UNIT_TESTS) $(BUILD)/faults/api $(wildcard $(ROOMS:%=tests/%/*.t))
+SELECTED   = $(if $(T),$(filter tests/$(T)% $(BUILD)/tests/$(T)% $(BUILD)/$(T)% %/$(T) %/$(T).t,$(TESTS)),$(TESTS))
+
+$(BUILD)/obj/tests/%.o: CPPFLAGS += -I. -Itests/lib
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HTTP_OBJS) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LDLIBS)
+
+# The programs with calls that fail when a test says so, and those of libfcgi and hiredis among them. What these allocate
+# they do not check, so that only what we allocate fails.
+WRAPPED = accept accept4 calloc clock_gettime connect epoll_create1 epoll_ctl epoll_wait eventfd fcntl fstat getsockname getsockopt \
+          malloc open poll read realloc setsockopt sigaction signalfd sigprocmask socket stat write
+FAULTS  = $(ALL_CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%)
+FAULTY  = $(addprefix $(BUILD)/faults/,api echo chat chat-and-libraries duplex duplex-and-libraries)
+$(FAULTY): $(BUILD)/obj/tests/faults/faults.o
+$(BUILD)/faults/api: $(BUILD)/obj/tests/faults/api.o $(LIB)
+$(BUILD)/faults/echo: $(BUILD)/obj/ws/echo.o $(LIB)
+$(BUILD)/faults/chat $(BUILD)/faults/chat-and-libraries: $(BUILD)/obj/ws/chat.o $(LIB)
+$(BUILD)/faults/duplex $(BUILD)/faults/duplex-and-libraries: $(call objects,fcgi/*.c) $(LIB)
+$(FAULTY): LIBRARIES = -lfcgi -lhiredis
+$(BUILD)/faults/chat-and-libraries $(BUILD)/faults/duplex-and-libraries: LIBRARIES = -l:libfcgi.a -l:libhiredis.a
+$(FAULTY):
+	@mkdir -p $(@D)
+	$(CC) $(FAULTS) -o $@ $(sort $(filter %.o,$^)) $(filter %.a,$^) $(LIBRARIES) $(LDLIBS)
+
+# A fuzz target by itself: it replays its corpus.
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(HTTP_OBJS) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LDLIBS)
+
+# The same with libFuzzer, for "make fuzz", which has it watch what is tested and not the test.
+$(BUILD)/libfuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(HTTP_OBJS) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ -lhiredis $(LDLIBS)
+
+$(BUILD)/obj/fcgi/%.o $(BUILD)/obj/ws/%.o: ALL_CFLAGS += $(WATCHED)
+
+unit: $(UNIT_TESTS) $(FAULTY)
+
+# What "make bench" needs, and what it can compare with where that is installed.
+GENERATORS = smallest-fcgi $(if $(wildcard /usr/include/wslay/wslay.h),load fanout)
+BENCH = $(GENERATORS) $(if $(wildcard /usr/include/libwebsockets.h),libwebsockets) $(if $(shell command -v musl-gcc),echo-musl)
+GENERATOR = $(patsubst %,$(BUILD)/obj/tests/bench/%.o,generator client latency)
+$(BUILD)/bench/load: $(patsubst %,$(BUILD)/obj/tests/bench/%.o,load echo) $(GENERATOR)
+$(BUILD)/bench/fanout: $(BUILD)/obj/tests/bench/fanout.o $(GENERATOR)
+$(BUILD)/bench/load $(BUILD)/bench/fanout: BENCH_LIBS = -lwslay
+$(BUILD)/bench/smallest-fcgi: $(BUILD)/obj/tests/bench/smallest-fcgi.o
+$(BUILD)/bench/smallest-fcgi: BENCH_LIBS = -lfcgi
+$(BUILD)/bench/libwebsockets: $(BUILD)/obj/tests/bench/peers/libwebsockets.o
+$(BUILD)/bench/libwebsockets: BENCH_LIBS = -lwebsockets
+$(addprefix $(BUILD)/bench/,load fanout smallest-fcgi libwebsockets):
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(BENCH_LIBS) $(LDLIBS)
+$(BUILD)/bench/echo-musl: ws/echo.c $(filter-out %/channel.c %/push.c,$(wildcard ws/lib/*.c)) $(wildcard ws/lib/*.h)
+	@mkdir -p $(@D)
+	musl-gcc $(ALL_CFLAGS) -DDUPLEX_VERSION='"$(VERSION)"' $(ENDPOINT_LDFLAGS) -o $@ $(filter %.c,$^)
+generators: $(GENERATORS:%=$(BUILD)/bench/%)
+bench-programs: $(BENCH:%=$(BUILD)/bench/%)
+
+deps-check: ## install what the tests need
+	@conf/install/packages $(DEPS_CHECK)
+
+deps-bench: ## install what "make bench" needs, and what it compares with
+	@conf/install/packages $(sort $(DEPS_BENCH))
+
+check: all unit generators ## run the tests; T=ws/ runs those of a room, T=name runs one
+	@test -n '$(SELECTED)' || { echo 'check: no test is called $(T)' >&2; exit 2; }
+	@$(RUN_BY) 'timeout -k 9 600' $(SELECTED) 2>$(BUILD)/check.stderr; status=$$?; \
+		cat $(BUILD)/check.stderr >&2; \
+		test ! -s $(BUILD)/check.stderr || { echo 'check: a test wrote to standard error' >&2; status=1; }; \
+		exit $$status
+
+check-slow: all ## run the tests that take minutes
+	$(RUN_BY) 'timeout -k 9 1800' $(wildcard tests/slow/*.t)
+
+check-asan: ## run the tests with AddressSanitizer and UndefinedBehaviorSanitizer
+	$(MAKE) check BUILD=$(BUILD)/asan ENDPOINT_LDFLAGS= HARDENING= \
+		CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer $(WERROR)'
+
+VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --child-silent-after-fork=yes
+check-valgrind: unit ## run the tests in C under valgrind, and tests of the whole stack with our programs under it
+	$(PROVE) --exec '$(VALGRIND)' $(filter-out %/utf8-iconv,$(UNIT_TESTS)) $(BUILD)/faults/api
+	$(MAKE) all BUILD=$(BUILD)/memcheck ENDPOINT_LDFLAGS= CFLAGS='-O1 -g'
+	tests/lib/valgrind $(BUILD)/memcheck $(BUILD)/valgrind '$(VALGRIND)'
+	BUILD=$(BUILD)/valgrind PYTHONDONTWRITEBYTECODE=1 $(PROVE) --exec 'timeout -k 9 600' \
+		tests/ws/echo.t tests/fcgi/http.t tests/ws/websocket.t
+	@cat $(BUILD)/valgrind/log/* >&2; test -z "$$(cat $(BUILD)/valgrind/log/*)"
+
+SOURCES = $(wildcard fcgi/*.c ws/*.c ws/lib/*.c)
+ANALYZE = -std=c11 -D_GNU_SOURCE -Iws/lib -DDUPLEX_VERSION='"$(VERSION)"'
+analyze: ## look for mistakes with gcc -fanalyzer, clang-tidy and cppcheck
+	for source in $(SOURCES); do gcc $(ANALYZE) $(WARNINGS) -Werror -O2 -fanalyzer -c -o /dev/null $$source || exit 1; done
+	clang-tidy --quiet $(SOURCES) -- $(ANALYZE)
+	cppcheck --quiet --error-exitcode=1 --enable=warning,style,performance,portability --inline-suppr --std=c11 \
+		-D_GNU_SOURCE -DDUPLEX_VERSION='""' -Iws/lib fcgi ws
+
+# What the tests find is for "make check" to say.
+COVERED = $(UNIT_TESTS) $(BUILD)/faults/api tests/faults/faults.t tests/faults/faults-push.t \
+          $(patsubst %,tests/ws/%.t,echo websocket flood) $(patsubst %,tests/fcgi/%.t,fastcgi http chat-http) tests/html/chat-page.t
+GCOVR   = gcovr --root . --filter fcgi/ --filter ws/ --fail-under-line 95 --fail-under-branch 90 $(BUILD)
+coverage: ## measure how much of fcgi/ and ws/ the tests reach: 95 % of the lines and 90 % of the branches, or it fails
+	rm -rf $(BUILD)/coverage
+	$(MAKE) run-coverage BUILD=$(BUILD)/coverage HARDENING= CFLAGS='-O0 -g --coverage -fprofile-abs-path'
+run-coverage: all unit
+	-$(RUN_BY) 'timeout -k 9 600' $(COVERED) >$(BUILD)/log 2>&1
+	$(GCOVR)
+	$(GCOVR) --branches
+
+fuzz: ## look for bugs with libFuzzer, for TIME=60 seconds a target
+	$(MAKE) $(FUZZED:%=$(BUILD)/fuzz/libfuzzer/%) BUILD=$(BUILD)/fuzz CC=clang WATCHED=-fsanitize=fuzzer-no-link \
+		CFLAGS='-O2 -g -fsanitize=address,undefined -fno-sanitize-recover=all $(WERROR)'
+	cp -r tests/fuzz/corpus $(BUILD)/fuzz/
+	@cd $(BUILD)/fuzz && status=0; for target in $(FUZZED); do echo "fuzz: $$target"; \
+		libfuzzer/$$target -max_total_time=$(TIME) -timeout=10 -verbosity=0 -print_final_stats=1 corpus/$$target || status=1; \
+	done; exit $$status
+
+bench: all bench-programs ## measure it, beside floors and peers (BENCH_ROUNDS=9 BENCH_SECONDS=1): tables and plots in build/bench
+	@BUILD='$(BUILD)' PYTHONDONTWRITEBYTECODE=1 tests/bench/run
+
+.PHONY: unit generators bench-programs deps-check deps-bench check check-slow check-asan check-valgrind analyze coverage run-coverage \
+        fuzz bench

@@ -1,0 +1,129 @@
+#!/usr/bin/python3
+"""
+A client that floods the endpoint and one that never reads cost another client no message and no stall: its round-trip time
+is measured alone and beside them, and what they cost in memory.
+"""
+import asyncio
+import contextlib
+import statistics
+import sys
+import time
+
+sys.path.insert(0, f"{sys.path[0]}/../lib")
+import frames
+import stack
+import tap
+
+try:
+    import websockets
+except ImportError:
+    tap.skip_all("python3-websockets is not installed")
+
+ROUNDS = 500
+SLOWEST = 1.0  # seconds
+
+
+async def bare_websocket(site):
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(frames.HANDSHAKE)
+    await reader.readuntil(b"\r\n\r\n")
+    return reader, writer
+
+
+class Bad:
+    """A client that sends as fast as it is let, and reads all that comes, or nothing."""
+
+    def __init__(self, site, reads):
+        self.site = site
+        self.reads = reads
+        self.taken = 0  # bytes
+        self.ended = 0  # connections, by the server
+
+    async def run(self):
+        """Again and again: who has too much in flight is sent away by the queue's limit."""
+        while True:
+            reader, writer = await bare_websocket(self.site)
+            try:
+                await asyncio.gather(self.read(reader, writer), self.write(writer))
+            except OSError:
+                self.ended += 1
+            finally:
+                writer.transport.abort()
+
+    async def read(self, reader, writer):
+        if not self.reads:
+            writer.transport.pause_reading()
+            return
+        while await reader.read(1 << 18):
+            pass
+        raise ConnectionResetError
+
+    async def write(self, writer):
+        chunk = frames.text(b"x" * 4000) * 16
+        while not writer.transport.is_closing():
+            writer.write(chunk)
+            await writer.drain()
+            self.taken += len(chunk)
+        raise ConnectionResetError
+
+
+async def measure(client, name):
+    """The round-trip times in milliseconds of so many messages, one after another."""
+    times = []
+    good = 0
+    for number in range(ROUNDS):
+        message = f"{name} {number}"
+        begin = time.perf_counter()
+        await client.send(message)
+        good += await asyncio.wait_for(client.recv(), 30) == message
+        times.append((time.perf_counter() - begin) * 1000)
+    median, longest = statistics.median(times), max(times)
+    print(f"# {name}: median {median:.2f} ms, longest {longest:.2f} ms")
+    tap.equal(good, ROUNDS, f"{name}: every message comes back")
+    tap.ok(longest < SLOWEST * 1000, f"{name}: none after more than {SLOWEST} s")
+    return median
+
+
+async def until_moving(flood, silent):
+    """Waits until the flood runs and the client that never reads is held back."""
+    before = None
+    while before != silent.taken or flood.taken < 1_000_000:
+        before = silent.taken
+        await asyncio.sleep(0.3)  # without progress in it, it is held back
+
+
+async def check_fair(site):
+    async with websockets.connect(site.ws_url(), compression=None, ping_interval=None) as client:
+        await client.send("first")
+        await client.recv()
+        own = site.endpoints()
+        alone = await measure(client, "alone")
+        flood, silent = Bad(site, True), Bad(site, False)
+        tasks = [asyncio.create_task(bad.run()) for bad in (flood, silent)]
+        try:
+            await asyncio.wait_for(until_moving(flood, silent), 30)
+            beside = await measure(client, "beside a flood and a client that never reads")
+            check_memory(site, own)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+    print(f"# a factor of {beside / alone:.1f}; {flood.taken >> 20} MiB were taken of the flood, and {flood.ended} connections ended; "
+          f"{silent.taken >> 20} MiB of the one that never reads, and {silent.ended}")
+
+
+def check_memory(site, own):
+    kib = []
+    for pid in set(site.endpoints()) - set(own):
+        with contextlib.suppress(OSError, TypeError):  # one that is just being ended
+            kib.append(stack.memory(pid, "VmHWM", "status"))
+    tap.ok(kib and max(kib) < 20 * 1024 or stack.SANITIZED, f"the processes of these two stay within the queue's limit, in KiB: {kib}")
+    servers = {name: stack.memory(site.pid(name), "Rss") for name in ("lighttpd", "websocketd")}
+    tap.ok(max(servers.values()) < 48 * 1024 or stack.SANITIZED, f"and the servers' memory is bounded, in KiB: {servers}")
+
+
+with stack.Stack() as site:
+    asyncio.run(check_fair(site))
+    tap.ok(stack.wait_until(lambda: not site.endpoints(), 5), "when they go nothing is left")
+    stack.finish(site, r"echo: 127\.0\.0\.1: the client sent more than \d+ bytes ahead of what it read", *stack.GONE)
+tap.done()

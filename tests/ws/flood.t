@@ -1,0 +1,183 @@
+#!/usr/bin/python3
+"""
+Why the library exists. websocketd moves both directions of a connection in one loop with blocking writes: an endpoint
+that waits until its output is taken, and does not take in its input meanwhile, hangs the connection for ever. The echo
+must not; cat, in its place, must be seen to. And a client that never reads must cost no more than the limits say.
+"""
+import asyncio
+import contextlib
+import os
+import pathlib
+import socket
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, f"{sys.path[0]}/../lib")
+import frames
+import stack
+import tap
+
+try:
+    import websockets
+except ImportError:
+    tap.skip_all("python3-websockets is not installed")
+
+BIG = [chr(ord("A") + number % 26) * 1_000_000 for number in range(64)]
+SMALL = [f"{number:08d}" + "x" * 4088 for number in range(5000)]
+
+
+def connect(site):
+    return websockets.connect(site.ws_url(), max_size=None, max_queue=None, compression=None, ping_interval=None)
+
+
+async def pump(client, messages, in_flight):
+    """Sends all messages, so many in flight, while it reads: how many came back equal and in order."""
+    slots = asyncio.Semaphore(in_flight)
+    good = 0
+
+    async def send():
+        for message in messages:
+            await slots.acquire()
+            await client.send(message)
+
+    sending = asyncio.create_task(send())
+    try:
+        for message in messages:
+            good += await client.recv() == message
+            slots.release()
+        await sending
+    finally:
+        sending.cancel()
+    return good
+
+
+async def check_echo(site):
+    async with connect(site) as client:
+        tap.equal(await asyncio.wait_for(pump(client, BIG, 16), 120), 64, "64 messages of 1,000,000 bytes, 16 in flight")
+        peak = stack.memory(site.endpoints()[0], "VmHWM", "status")
+        tap.ok(peak < 20480 or stack.SANITIZED, f"in at most 20 MiB: {peak} KiB")
+    async with connect(site) as client:
+        tap.equal(await asyncio.wait_for(pump(client, SMALL, 5000), 120), 5000, "5,000 messages of 4 KiB, pipelined")
+
+
+async def check_cat_hangs(site):
+    """Not more than a few seconds for each: it never ends."""
+    for name, messages, in_flight in (("64 messages of 1,000,000 bytes", BIG, 16), ("5,000 messages of 4 KiB", SMALL, 5000)):
+        client = await connect(site)
+        hung = False
+        try:
+            await asyncio.wait_for(pump(client, messages, in_flight), 4)
+        except asyncio.TimeoutError:
+            hung = True
+        tap.ok(hung, f"{name} through cat hang: this is the reason for the library")
+        client.transport.abort()
+
+
+async def check_vanish(site):
+    """The client is gone in the middle of it, with messages in every buffer on the way."""
+    client = await connect(site)
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(pump(client, BIG, 16), 0.3)
+    tap.equal(len(site.endpoints()), 1, "a client in the middle of 64 MB")
+    client.transport.abort()
+    tap.ok(await asyncio.to_thread(stack.wait_until, lambda: not site.endpoints(), 1), "it vanishes: no process is left after a second")
+
+
+def handshake(site):
+    """A bare socket with an open WebSocket, to misbehave with, and the process behind it."""
+    others = site.endpoints()
+    client = socket.create_connection(("127.0.0.1", site.port))
+    client.sendall(frames.HANDSHAKE)
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        answer += client.recv(1)
+    tap.ok(answer.startswith(b"HTTP/1.1 101 "), "a handshake by hand")
+
+    def started():
+        return [pid for pid in site.endpoints() if pid not in others and stack.name_of(pid) == "echo"]
+
+    stack.wait_until(started)
+    return client, started()[0]
+
+
+def resident(site):
+    return {pid: stack.memory(pid, "Rss") for pid in [site.pid("lighttpd"), site.pid("websocketd"), *site.endpoints()]}
+
+
+def check_never_reads(site):
+    client, _ = handshake(site)
+    before = resident(site)
+    message = frames.text(b"x" * 4096)
+    client.settimeout(2)
+    sent = 0
+    try:
+        while sent < 500_000_000:
+            sent += client.send(message)
+    except TimeoutError:
+        pass
+    tap.ok(sent < 64_000_000, f"a client that never reads is held back by TCP, after {sent} bytes")
+    growth = {stack.name_of(pid): kib - before[pid] for pid, kib in resident(site).items()}
+    tap.ok(growth["echo"] < 17 * 1024 and growth["lighttpd"] < 8192 and growth["websocketd"] < 24 * 1024 or stack.SANITIZED,
+           f"and costs bounded memory, in KiB: {growth}")
+    client.close()
+    tap.ok(stack.wait_until(lambda: not site.endpoints(), 2), "when it goes nothing is left")
+
+
+def check_limit_memory(site):
+    """One message over the limit: the process holds the limit and 1 MiB at most."""
+    client, pid = handshake(site)
+    size = 64 * 1048576
+    header = bytes([0x81, 0xFF]) + size.to_bytes(8, "big") + bytes(4)
+    client.sendall(header)
+    peak = 0
+    chunk = b"y" * 1048576
+    for _ in range(64):
+        client.sendall(chunk)
+    client.settimeout(30)
+    while True:
+        with contextlib.suppress(OSError, TypeError):
+            peak = max(peak, stack.memory(pid, "VmHWM", "status"))
+        client.settimeout(0.001)
+        try:
+            if client.recv(1) == b"":
+                break
+        except TimeoutError:
+            continue
+        except ConnectionResetError:
+            break
+    tap.ok(0 < peak <= 2048 or stack.SANITIZED, f"a message of 64 MiB is refused with at most 2 MiB in use: {peak} KiB")
+    tap.ok(stack.wait_until(lambda: not site.endpoints(), 2), "and the process is gone")
+
+
+def check_idle_memory(site):
+    """What a connection adds: with a second one open, the pages of the program itself are shared."""
+    other, _ = handshake(site)
+    client, pid = handshake(site)
+    for socket_ in (other, client):
+        socket_.sendall(frames.text(b"Hello"))
+        tap.equal(socket_.recv(100), b"\x81\x05Hello", "a small message")
+    private = stack.memory(pid, "Private_Dirty") + stack.memory(pid, "Private_Clean")
+    tap.ok(private <= 64 or stack.SANITIZED, f"an idle connection has 64 KiB of private memory at most: {private} KiB")
+    client.close()
+    other.close()
+    tap.ok(stack.wait_until(lambda: not site.endpoints(), 1), "gone within a second")
+
+
+with stack.Stack() as site:
+    check_idle_memory(site)
+    check_limit_memory(site)
+    asyncio.run(check_echo(site))
+    asyncio.run(check_vanish(site))
+    check_never_reads(site)
+    stack.finish(site, r"echo: 127\.0\.0\.1: the client sent a message of more than 1048576 bytes", *stack.GONE)
+
+with tempfile.TemporaryDirectory() as directory:
+    for name in ("fcgi", "html"):
+        os.symlink(stack.BUILD / name, pathlib.Path(directory) / name)
+    os.mkdir(pathlib.Path(directory) / "ws")
+    os.symlink("/bin/cat", pathlib.Path(directory) / "ws/echo")
+    with stack.Stack(build=directory) as site:
+        asyncio.run(check_cat_hangs(site))
+        stack.finish(site, *stack.GONE)
+tap.done()

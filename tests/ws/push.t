@@ -1,0 +1,251 @@
+#!/usr/bin/python3
+"""
+One message to many, through the whole stack: a thousand subscribers of whom each gets each of a thousand messages, in
+order; one that never reads, which costs the others nothing; what cannot be published; as much as is kept; Redis gone and back.
+"""
+import asyncio
+import json
+import selectors
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+
+sys.path.insert(0, f"{sys.path[0]}/../lib")
+import frames
+import stack
+import tap
+from redis_server import Redis
+
+try:
+    import websockets
+except ImportError:
+    tap.skip_all("python3-websockets is not installed")
+
+SUBSCRIBERS, MESSAGES = (100, 100) if stack.SANITIZED else (1000, 1000)
+LARGEST = 16384  # bytes of a message
+KEPT = 10000
+PATIENCE = 30  # seconds for which a client may take nothing
+
+
+def post(text):
+    with urllib.request.urlopen(site.url("/chat"), urllib.parse.urlencode({"message": text}).encode(), 30) as answer:
+        return answer.read().decode().strip()
+
+
+def lines_after(id_):
+    """All that is kept after this message, as the lines of JSON that a client gets."""
+    lines = []
+    while True:
+        with urllib.request.urlopen(site.url(f"/chat?after={id_}"), timeout=30) as answer:
+            page = answer.read().splitlines()
+        if not page:
+            return lines
+        lines += page
+        id_ = json.loads(page[-1])["id"]
+
+
+def lines_in(got):
+    """The whole messages in these frames; a large one comes in several."""
+    line = b""
+    at = 0
+    while at + 2 <= len(got):
+        length, start = got[at + 1], at + 2
+        if length == 126:
+            length, start = int.from_bytes(got[start:start + 2], "big"), start + 2
+        if start + length > len(got):
+            break
+        line += got[start:start + length]
+        if got[at] & 128:
+            yield line
+            line = b""
+        at = start + length
+
+
+def text_of(line):
+    return json.loads(line)["text"].encode()
+
+
+class Subscriber:
+    """A client that keeps what it gets, byte by byte."""
+
+    def __init__(self, after, buffer=None):
+        self.socket = socket.socket()
+        if buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self.socket.settimeout(60)
+        self.socket.connect(("127.0.0.1", site.port))
+        self.socket.sendall(frames.HANDSHAKE.replace(b"/echo", b"/chat?after=" + after.encode()))
+        self.got = bytearray()
+        while b"\r\n\r\n" not in self.got:
+            self.read()
+        self.got = self.got.partition(b"\r\n\r\n")[2]
+
+    def read(self):
+        """Some of what there is; nothing at the end, however that comes about."""
+        try:
+            part = self.socket.recv(1 << 20)
+        except ConnectionResetError:
+            part = b""
+        self.got += part
+        return part
+
+    def publish(self, texts):
+        self.socket.sendall(b"".join(frames.text(text) for text in texts))
+
+
+def read_until(subscribers, text):
+    """Reads until what ends with this is the last that each has; gives up when nothing has come for a minute."""
+    ending = text[-8:] + b'"}' + (b"\x80\x00" if len(text) > 4000 else b"")  # a large one comes in parts, of which the last is empty
+    with selectors.DefaultSelector() as selector:
+        for one in subscribers:
+            if not one.got.endswith(ending):
+                selector.register(one.socket, selectors.EVENT_READ, one)
+        while selector.get_map() and (events := selector.select(60)):
+            for key, _ in events:
+                if not key.data.read() or key.data.got.endswith(ending):
+                    selector.unregister(key.data.socket)
+
+
+def close_all(subscribers):
+    for one in subscribers:
+        one.socket.close()
+
+
+def open_all(number):
+    """So many that are subscribed, since each has got the last message, and the id of that."""
+    last = post("ready")
+    subscribers = [Subscriber("-1") for _ in range(number)]
+    read_until(subscribers, b"ready")
+    tap.equal(sum(one.got.count(b'"id":') for one in subscribers), number, f"{number} subscribers begin with the last message")
+    return subscribers, last
+
+
+def check_all_have(subscribers, last, texts, name):
+    """Each has got these texts after the first, and nothing else, as they are kept."""
+    lines = lines_after(last)
+    tap.equal([text_of(line) for line in lines] == texts, True, f"{name}: all are kept")
+    right = sum(list(lines_in(one.got))[1:] == lines for one in subscribers)
+    tap.equal(right, len(subscribers), f"{name}: each subscriber has each once, in order")
+
+
+def check_many():
+    subscribers, last = open_all(SUBSCRIBERS)
+    texts = [b"message %d" % number for number in range(MESSAGES)]
+    begin = time.monotonic()
+    subscribers[0].publish(texts)
+    read_until(subscribers, texts[-1])
+    print(f"# {SUBSCRIBERS * MESSAGES} arrivals in {time.monotonic() - begin:.1f} s")
+    check_all_have(subscribers, last, texts, f"{MESSAGES} messages")
+    close_all(subscribers)
+    tap.ok(stack.wait_until(lambda: len(site.endpoints()) <= 1, 20), "when they go their processes are gone")
+
+
+class Slow:
+    """A client that never reads, beside some that do, and a flood: far more than all buffers on the way hold."""
+
+    def __init__(self):
+        subscribers, self.last = open_all(5)
+        before = set(site.endpoints())
+        self.client = Subscriber("-1", buffer=4096)
+        stack.wait_until(lambda: set(site.endpoints()) - before)  # websocketd answers the handshake before it starts one
+        self.pid = (set(site.endpoints()) - before).pop()
+        self.texts = [b"x" * (LARGEST - 4) + b"%04d" % number for number in range(1500)]
+        self.begin = time.monotonic()
+        for at in range(0, len(self.texts), 20):
+            subscribers[0].publish(self.texts[at:at + 20])
+            read_until(subscribers, self.texts[at + 19])
+        name = f"{len(self.texts) * LARGEST >> 20} MiB in {time.monotonic() - self.begin:.1f} s beside one that never reads"
+        check_all_have(subscribers, self.last, self.texts, name)
+        close_all(subscribers)
+
+    def check_end(self):
+        """It is ended; what is on the way to it is the beginning, and the rest comes after what it has seen."""
+        tap.ok(stack.wait_until(lambda: not stack.is_alive(self.pid), PATIENCE + 30), f"it is ended, within {time.monotonic() - self.begin:.0f} s")
+        tap.ok(stack.wait_until(lambda: "the client takes nothing" in site.log()), "and the log says why")
+        while self.client.read():
+            pass
+        seen = list(lines_in(self.client.got))
+        again = Subscriber(json.loads(seen[-1])["id"])
+        again.publish([b"at last"])
+        read_until([again], b"at last")
+        texts = [text_of(line) for line in (*seen, *lines_in(again.got))]
+        tap.equal(texts[1:len(self.texts) + 1] == self.texts, True,
+                  f"of {len(self.texts)} messages it had {len(seen) - 1}, and has the rest when it comes back, each once")
+        close_all([again, self.client])
+
+
+async def converse(path, text):
+    async with websockets.connect(site.ws_url(path), compression=None) as client:
+        await client.send(text)
+        return await asyncio.wait_for(client.recv(), 10)
+
+
+def check_gone():
+    """Redis is gone: who is connected is told by the end, the log once for each, and the echo knows nothing of it."""
+    subscribers, _ = open_all(20)
+    redis.kill()
+    for one in subscribers:
+        while one.read():
+            pass
+    tap.ok(stack.wait_until(lambda: not site.endpoints()), "without Redis the clients of the chat are sent away")
+    tap.equal(site.log().count("chat: 127.0.0.1: Redis: "), 20, "and the log says why, once for each")
+    tap.equal(asyncio.run(converse("/echo", "hi")), "hi", "/echo is as before")
+    refused = Subscriber("-1")
+    tap.equal((refused.read(), bytes(refused.got)), (b"", b""), "who comes now is sent away, too")
+    redis.start()
+    begin = time.monotonic()
+    tap.ok(stack.wait_until(lambda: is_published(), 2), f"and is served {time.monotonic() - begin:.1f} s after Redis is back")
+    close_all([*subscribers, refused])
+
+
+def is_published():
+    try:
+        return json.loads(asyncio.run(converse("/chat", "back")))["text"] == "back"
+    except websockets.ConnectionClosed:
+        return False
+
+
+def check_refused():
+    """What cannot be published ends the connection of the one who sent it."""
+    before = len(lines_after("0-0"))
+    for text in ("x" * (LARGEST + 1), "\u00e9" * (LARGEST // 2 + 1)):
+        ended = False
+        try:
+            asyncio.run(converse("/chat?after=0-0" if before == 0 else "/chat?after=" + post("mark"), text))
+        except websockets.ConnectionClosed:
+            ended = True
+        tap.ok(ended, f"a message of {len(text.encode())} bytes ends the connection of the one who sent it")
+    tap.ok("a message is not published: Message too long" in site.log(), "the log says why")
+    tap.equal(len(lines_after("0-0")), before + 2, "and nobody gets it")
+
+
+def check_kept():
+    """However much is published, so much is kept."""
+    publisher = Subscriber("-0")
+    publisher.publish([b"%d" % number for number in range(KEPT + 2000)])
+    read_until([publisher], b"%d" % (KEPT + 1999))
+    kept = int(redis.ask("XLEN", "duplex:chat"))
+    tap.ok(KEPT <= kept < KEPT + 200, f"of {KEPT + 2000} messages {kept} are kept")
+    tap.equal([text_of(line) for line in lines_in(publisher.got)] == [b"%d" % number for number in range(KEPT + 2000)], True, "and all were delivered")
+    publisher.socket.close()
+
+
+def check_small():
+    symbols = subprocess.run(["nm", stack.BUILD / "ws/echo"], capture_output=True, text=True).stdout
+    found = [line for line in symbols.splitlines() if any(word in line for word in ("redis", "channel_", "subscribe", "publish"))]
+    tap.ok(" websocket_send" in symbols and not found, f"nothing of all this is in the echo: {found}")
+
+
+check_small()
+with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
+    slow = Slow()
+    slow.check_end()
+    check_many()
+    check_refused()
+    check_kept()
+    check_gone()
+    stack.finish(site, "the client takes nothing", "chat: 127.0.0.1: Redis", "Redis at ", "a message is not published", *stack.GONE)
+tap.done()

@@ -1,0 +1,245 @@
+/* What becomes of a client and of a message when Redis says something else than it should, or
+ * nothing: nothing is lost or doubled before that, and the reason is told. */
+#include "push.h"
+#include "subscriber.h"
+#include "tap.h"
+
+#include <signal.h>
+
+#define FIFTY "01234567890123456789012345678901234567890123456789"
+#define NOT_OURS(values) LIST(2, BULK(3, "0-1") values)
+
+/* what somebody else's program has put there is passed over, and what follows it is not lost */
+static void check_not_ours(void)
+{
+	static char long_text[20000];
+	static char reply[32768];
+	char x[16386];
+	const struct step script[] = {
+		PING,
+		{FIRST("0-1"), reply, AT_ONCE},
+		{FIRST("1-0"), LIST(1, LIST(2, BULK(11, "duplex:room") EMPTY)), AT_ONCE},
+		{FIRST("1-0"), SILENCE, AT_ONCE},
+		{0},
+	};
+	struct peer peer = connect_peer();
+	struct websocket_message message;
+
+	memset(x, 'x', sizeof x - 1);
+	x[sizeof x - 1] = '\0';
+	snprintf(long_text, sizeof long_text, ENTRY(BULK(3, "0-2"), "$16385\r\n%s\r\n"), x);
+	snprintf(reply, sizeof reply, "%s%s%s",
+		 "*1\r\n*2\r\n" BULK(11, "duplex:room") "*13\r\n" NOT_OURS("*-1\r\n") NOT_OURS(
+			 EMPTY) NOT_OURS(BULK(1, "x")) NOT_OURS(LIST(1, BULK(1, "x")))
+			 NOT_OURS(LIST(4, BULK(1, "a") BULK(1, "b") BULK(1, "c") BULK(1, "d"))),
+		 NOT_OURS(LIST(2, BULK(4, "text") ":1\r\n"))
+			 ENTRY(BULK(3, "0-1"), BULK(2, "\xC3\x28"))
+				 ENTRY(BULK(50, FIFTY), BULK(1, "x"))
+					 ENTRY(":1\r\n", BULK(1, "x")) ":1\r\n" EMPTY,
+		 long_text);
+	strcat(reply, HELLO);
+	redis_play(script);
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a channel that others write to");
+	ok(wait_through(&peer, &message) == WEBSOCKET_NONE, "is no error");
+	is_played("what is none of ours");
+	has_got(&peer, HELLO_LINE, "only what is a message of ours arrives");
+	disconnect(&peer);
+}
+
+/* what is no answer to XREAD, the reason that is told for it, and how it comes */
+static const struct {
+	const char *reply;
+	const char *reason;
+	enum manner manner;
+} wrong[] = {
+	{"-WRONGTYPE another kind of value\r\n", "Redis: WRONGTYPE another kind of value", AT_ONCE},
+	{"+OK\r\n", "Redis: an answer that is none", AT_ONCE},
+	{":1\r\n", "Redis: an answer that is none", AT_ONCE},
+	{BULK(2, "hi"), "Redis: an answer that is none", AT_ONCE},
+	{EMPTY, "Redis: an answer that is none", AT_ONCE},
+	{LIST(2, EMPTY EMPTY), "Redis: an answer that is none", AT_ONCE},
+	{LIST(1, ":1\r\n"), "Redis: an answer that is none", BYTE_BY_BYTE},
+	{LIST(1, LIST(1, EMPTY)), "Redis: an answer that is none", AT_ONCE},
+	{LIST(1, LIST(2, BULK(1, "x") ":1\r\n")), "Redis: an answer that is none", AT_ONCE},
+	{SILENCE, "Redis: Server closed the connection", THEN_CLOSED},
+	{STREAM(1, LIST(2, "$3\r\n1-")), "Redis: Server closed the connection", THEN_CLOSED},
+	{STREAM(2, HELLO), "Redis: Server closed the connection", THEN_CLOSED},
+	{"?what\r\n", "Redis: Protocol error, got \"?\" as reply type byte", AT_ONCE},
+};
+
+static void check_wrong(size_t i)
+{
+	const struct step script[] = {PING,
+				      {FIRST("0-1"), STREAM(1, HELLO), AT_ONCE},
+				      {FIRST("1-0"), wrong[i].reply, wrong[i].manner},
+				      {0}};
+	struct peer peer = connect_peer();
+	struct websocket_message message;
+
+	redis_play(script);
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "wrong answer %zu", i);
+	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_ERROR,
+	   "ends the connection");
+	has_failed(&peer, EIO, wrong[i].reason, "a wrong answer");
+	is_played("a wrong answer");
+	has_got(&peer, HELLO_LINE, "what came before has arrived, once");
+	disconnect(&peer);
+}
+
+static void check_refused(const struct step *script, const char *reason)
+{
+	struct peer peer = connect_peer();
+
+	redis_play(script);
+	errno = 0;
+	ok(websocket_subscribe(peer.ws, "room", "-0") == -1 && errno == EIO,
+	   "a Redis that does not let a client subscribe");
+	has_failed(&peer, EIO, reason, "subscribe");
+	is_played("subscribe");
+	has_got(&peer, "", "the client gets nothing");
+	disconnect(&peer);
+}
+
+static void check_all_refusals(void)
+{
+	static const struct step closed[] = {{"PING", SILENCE, THEN_CLOSED}, {0}};
+	static const struct step silent[] = {{"PING", SILENCE, AT_ONCE}, {0}};
+	static const struct step no_password[] = {{"PING", "-NOAUTH first\r\n", AT_ONCE}, {0}};
+	static const struct step password[] = {{"AUTH p@ss", "-WRONGPASS no\r\n", AT_ONCE}, {0}};
+	static const struct step no_list[] = {PING, {LAST_ID, "-NOPERM no\r\n", AT_ONCE}, {0}};
+	static const struct step no_answer[] = {PING, {LAST_ID, ":1\r\n", AT_ONCE}, {0}};
+	static const struct step cut[] = {PING, {LAST_ID, "*1\r\n*2\r\n", THEN_CLOSED}, {0}};
+	char address[128];
+	char reason[256];
+
+	snprintf(reason, sizeof reason, "Redis at %s: Server closed the connection", redis.path);
+	check_refused(closed, reason);
+	snprintf(reason, sizeof reason, "Redis at %s: Resource temporarily unavailable",
+		 redis.path);
+	check_refused(silent, reason);
+	snprintf(reason, sizeof reason, "Redis at %s: NOAUTH first", redis.path);
+	check_refused(no_password, reason);
+	snprintf(address, sizeof address, "p@ss@%s", redis.path);
+	setenv("DUPLEX_REDIS", address, 1);
+	snprintf(reason, sizeof reason, "Redis at %s: WRONGPASS no", redis.path);
+	check_refused(password, reason);
+	setenv("DUPLEX_REDIS", redis.path, 1);
+	check_refused(no_list, "Redis: NOPERM no");
+	check_refused(no_answer, "Redis: an answer that is none");
+	check_refused(cut, "Redis: Server closed the connection");
+}
+
+static void check_publish(const struct step *script, int error, const char *name)
+{
+	redis_play(script);
+	errno = 0;
+	int result = websocket_publish("room", "hello", 5);
+	ok(error ? result == -1 && errno == error : result == 0, "publish: %s", name);
+	is_played(name);
+}
+
+#define PUBLISH "XADD duplex:room MAXLEN ~ 10000 * text hello"
+
+/* A message is published once or not at all: nothing is tried again, because Redis may have taken
+ * it. The next is, over a connection of its own. */
+static void check_all_publishing(void)
+{
+	static const struct step taken[] = {PING, {PUBLISH, BULK(3, "1-0"), AT_ONCE}, {0}};
+	static const struct step parts[] = {PING, {PUBLISH, BULK(3, "1-0"), BYTE_BY_BYTE}, {0}};
+	static const struct step full[] = {PING, {PUBLISH, "-OOM full\r\n", AT_ONCE}, {0}};
+	static const struct step nothing[] = {PING, {PUBLISH, "$-1\r\n", AT_ONCE}, {0}};
+	static const struct step closed[] = {PING, {PUBLISH, SILENCE, THEN_CLOSED}, {0}};
+	static const struct step cut[] = {PING, {PUBLISH, "$3\r\n1", THEN_CLOSED}, {0}};
+	static const struct step silent[] = {PING, {PUBLISH, SILENCE, AT_ONCE}, {0}};
+	static const struct step refused[] = {{"PING", "-LOADING\r\n", AT_ONCE}, {0}};
+
+	check_publish(taken, 0, "it is taken");
+	check_publish(parts, 0, "the answer comes byte by byte, after the connection was lost");
+	check_publish(full, EIO, "it is refused");
+	check_publish(nothing, EIO, "nil is no id");
+	check_publish(closed, EIO, "there is no answer but the end");
+	check_publish(cut, EIO, "half an id is none");
+	check_publish(silent, EIO, "no answer at all");
+	check_publish(refused, EIO, "it is not even asked");
+	check_publish(taken, 0, "and taken again");
+}
+
+/* several messages over one connection, and those that Redis is not to see */
+static void check_one_connection(void)
+{
+	static char text[16385];
+	static const struct step script[] = {
+		PING,
+		{PUBLISH, BULK(3, "1-0"), AT_ONCE},
+		{PUBLISH, "-ERR no\r\n", AT_ONCE},
+		{PUBLISH, BULK(3, "1-1"), AT_ONCE},
+		{"XADD duplex:room MAXLEN ~ 10000 * text ", BULK(3, "1-2"), AT_ONCE},
+		{0},
+	};
+	static const struct {
+		const char *name;
+		const char *text;
+		size_t length;
+		int error;
+	} refused[] = {
+		{"", "hello", 5, EINVAL},        {"a b", "hello", 5, EINVAL},
+		{"room", text, 16385, EMSGSIZE}, {"room", "a\nb", 3, EILSEQ},
+		{"room", "\n", 1, EILSEQ},       {"room", "a\xC3", 2, EILSEQ},
+	};
+
+	redis_play(script);
+	ok(websocket_publish("room", "hello", 5) == 0, "one message");
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+		errno = 0;
+		ok(websocket_publish(refused[i].name, refused[i].text, refused[i].length) == -1 &&
+			   errno == refused[i].error,
+		   "refused: %s", strerror(refused[i].error));
+	}
+	ok(websocket_publish("room", "hello", 5) == -1 && errno == EIO, "an error");
+	ok(websocket_publish("room", "hello", 5) == 0, "is that of one message");
+	ok(websocket_publish("room", NULL, 0) == 0, "one of no bytes");
+	is_played("one connection");
+}
+
+/* addresses where no Redis is */
+static void check_addresses(void)
+{
+	static const struct {
+		const char *address;
+		const char *reason;
+	} table[] = {
+		{"nonsense", "Redis at nonsense: is no address"},
+		{"localhost:", "Redis at localhost:: is no address"},
+		{"localhost:0", "Redis at localhost:0: is no address"},
+		{"localhost:65536", "Redis at localhost:65536: is no address"},
+		{"localhost:1x", "Redis at localhost:1x: is no address"},
+		{"secret@nonsense", "Redis at nonsense: is no address"},
+		{"/nowhere/redis", "Redis at /nowhere/redis: No such file or directory"},
+		{"127.0.0.1:1", "Redis at 127.0.0.1:1: Connection refused"},
+	};
+	static const struct step nothing[] = {{0}};
+
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		setenv("DUPLEX_REDIS", table[i].address, 1);
+		check_refused(nothing, table[i].reason);
+		ok(websocket_publish("room", "hello", 5) == -1 && errno == EIO,
+		   "nor can be published there");
+	}
+	setenv("DUPLEX_REDIS", redis.path, 1);
+}
+
+int main(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	if (!ok(redis_open(), "a Redis of the test's own"))
+		return done();
+	check_not_ours();
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+		check_wrong(i);
+	check_all_refusals();
+	check_all_publishing();
+	check_one_connection();
+	check_addresses();
+	redis_close();
+	return done();
+}

@@ -1,0 +1,144 @@
+#!/usr/bin/python3
+"""The WebSocket endpoint through lighttpd and websocketd, with the client of python3-websockets."""
+import asyncio
+import re
+import sys
+import time
+
+sys.path.insert(0, f"{sys.path[0]}/../lib")
+import stack
+import tap
+
+try:
+    import websockets
+except ImportError:
+    tap.skip_all("python3-websockets is not installed")
+
+CLIENTS = {"asan": 200, "valgrind": 20}.get(stack.BUILD.name, 1000)
+
+
+def connect(path="/echo", **options):
+    return websockets.connect(site.ws_url(path), max_size=None, compression=None, ping_interval=None, open_timeout=60, **options)
+
+
+async def echo(socket, message):
+    await socket.send(message)
+    return await asyncio.wait_for(socket.recv(), 60)
+
+
+async def check_messages():
+    async with connect() as socket:
+        for length in (0, 1, 125, 126, 4090, 8180, 65535, 65536, 1048576):
+            message = ("0123456789" * (length // 10 + 1))[:length]
+            tap.equal(await echo(socket, message), message, f"{length} bytes")
+        for message in ("\0", "a\0b", "\U0001F600\U0010FFFF", "\u00e9" * 5000, "<b>&amp;", "a\rb", "abc\r", "\r", "\r\r", " ", "\t"):
+            tap.equal(await echo(socket, message), message, f"{message[:10]!r}")
+        await socket.send("a\nb")
+        tap.equal([await socket.recv(), await socket.recv()], ["a", "b"], "a message with a newline arrives as two")
+        tap.equal(await echo(socket, "end"), "end", "and no more")
+    async with connect("/serialize/echo/") as socket:
+        tap.equal(await echo(socket, "hi"), "hi", "/serialize/echo/")
+
+
+async def status_of_handshake(path, **options):
+    try:
+        async with connect(path, **options):
+            return 101
+    except websockets.InvalidStatusCode as error:
+        return error.status_code
+
+
+async def check_handshake():
+    tap.equal(await status_of_handshake("/nothing"), 404, "a path without an endpoint is 404")
+    tap.equal(await status_of_handshake("/"), 404, "as is /")
+    tap.equal(await status_of_handshake("/echo", origin=f"http://127.0.0.1:{site.port}"), 101, "our own Origin passes")
+    tap.equal(await status_of_handshake("/echo", origin=f"http://localhost:{site.port}"), 101, "by each name")
+    for origin in ("http://evil.example", "http://127.0.0.1.evil.example", "http://evil.example/?127.0.0.1", "null", "file://"):
+        tap.equal(await status_of_handshake("/echo", origin=origin), 403, f"Origin {origin} is refused")
+
+
+async def ending_of(socket):
+    """What comes before the connection is closed, and the code."""
+    received = []
+    try:
+        while True:
+            received.append(await asyncio.wait_for(socket.recv(), 10))
+    except websockets.ConnectionClosed:
+        return received, socket.close_code
+
+
+async def send_frame(socket, payload):
+    """A text message of any bytes; the client itself would send valid UTF-8 alone."""
+    await socket.write_frame(True, 1, payload)
+
+
+async def check_invalid_utf8():
+    table = {"a lone continuation": b"\x80", "an overlong form": b"\xc0\xaf", "an overlong NUL": b"\xe0\x80\x80", "a surrogate": b"\xed\xa0\x80",
+             "above U+10FFFF": b"\xf4\x90\x80\x80", "a cut sequence": b"abc\xe2\x82", "behind a long text": b"x" * 100000 + b"\xff"}
+    for name, payload in table.items():
+        async with connect() as socket:
+            tap.equal(await echo(socket, "good"), "good", f"{name}: the connection works")
+            await send_frame(socket, payload)
+            await send_frame(socket, b"more")
+            start = time.monotonic()
+            tap.equal(await ending_of(socket), ([], 1006), "it ends with no output")
+            tap.ok(time.monotonic() - start < 1, "at once")
+    tap.equal(len(re.findall(r"echo: 127\.0\.0\.1: the client sent text that is not valid UTF-8", site.log())), len(table),
+              "the log says why, and who")
+
+
+async def check_limit():
+    async with connect() as socket:
+        tap.equal(len(await echo(socket, "x" * 1048576)), 1048576, "a message of the limit comes back")
+        pid = site.endpoints()[0]
+        await socket.send("x" * 1048577)
+        tap.equal(await ending_of(socket), ([], 1006), "one byte more ends the connection")
+    tap.ok("the client sent a message of more than 1048576 bytes (WEBSOCKET_MAX_MESSAGE)" in site.log(), "the log says why")
+    tap.ok(stack.wait_until(lambda: not stack.is_alive(pid), 1), "the process is gone")
+
+
+async def check_binary():
+    for payload in (b"\0", b"BIN", b"valid text", b"x" * 30000):
+        async with connect() as socket:
+            tap.equal(await echo(socket, "good"), "good", "the connection works")
+            await socket.send(payload)
+            tap.equal(await ending_of(socket), ([], 1006), f"a binary message of {len(payload)} bytes ends it")
+    tap.equal(len(re.findall(r"echo: 127\.0\.0\.1: the client sent a binary message", site.log())), 4, "and the log says why")
+
+
+async def check_many():
+    opening = asyncio.Semaphore(50)
+
+    async def client(number, opened, release):
+        async with opening:
+            socket = await connect()
+        answer = await echo(socket, f"client {number}")
+        opened.release()
+        await release.wait()
+        await socket.close()
+        return answer == f"client {number}"
+
+    opened = asyncio.Semaphore(0)
+    release = asyncio.Event()
+    tasks = [asyncio.create_task(client(number, opened, release)) for number in range(CLIENTS)]
+    for _ in tasks:
+        await asyncio.wait_for(opened.acquire(), 120)
+    tap.equal(len(site.endpoints()), CLIENTS, f"{CLIENTS} connections open at once")
+    release.set()
+    tap.ok(all(await asyncio.gather(*tasks)), "each got its message back")
+    tap.ok(stack.wait_until(lambda: not site.endpoints(), 10), "closed, and no process is left")
+
+
+async def main():
+    await check_messages()
+    await check_handshake()
+    await check_invalid_utf8()
+    await check_limit()
+    await check_binary()
+    await check_many()
+
+
+with stack.Stack() as site:
+    asyncio.run(main())
+    stack.finish(site, r"echo: 127\.0\.0\.1: the client sent")
+tap.done()
