@@ -1,16 +1,21 @@
 "use strict";
 
-/* What the pages share. English stands in the page, all else that it says in its words, which come before. */
+/* What the pages share. English is in the page; what else it says, in its words, which come before. */
 const element = (id) => document.getElementById(id);
 let language = "en";
 
 for (const { dataset, textContent } of document.querySelectorAll("[data-word]"))
 	words.en[dataset.word] ??= textContent;
 
-/* What an element says stays with it, for the other language. */
+function say(key, value = "") {
+	const { codes } = words[language];
+	const text = (words[language][key] ?? "").replace("@", () => codes[value] ?? (value > 999 ? "RFC 6455 7.4" : value));
+	return String(value).split(" ").reduce((text, part) => text.replace("$", () => part), text);
+}
+
+/* stays with the element, for the other language */
 function tell(target, key, value = "") {
-	const word = words[language][key] || "";
-	const text = word.call ? word(value) : word;
+	const text = say(key, value);
 	Object.assign(target.dataset, { word: key, value });
 	if (target.textContent !== text)
 		target.textContent = text;
@@ -28,22 +33,21 @@ function speak(choice) {
 function preferredLanguage() {
 	const tags = [...navigator.languages, "en"];
 	try {
-		tags.unshift(localStorage.getItem("language") || "");
+		tags.unshift(localStorage.language ?? "");
 	} catch {}
-	return tags.map((tag) => tag.split("-")[0]).find((tag) => words[tag]);
+	return tags.map((tag) => tag.slice(0, 2)).find((tag) => words[tag]);
 }
 
-/* The choice lasts where the browser lets it. */
 element("language").onclick = () => {
 	speak(words[language].other);
 	try {
-		localStorage.setItem("language", language);
+		localStorage.language = language;
 	} catch {}
 };
 
 const number = (value) => Math.round(value).toLocaleString(words[language].tag);
 
-/* As text: what comes from elsewhere is never taken for HTML. */
+/* as text: nothing is taken for HTML */
 const newElement = (name, textContent) => Object.assign(document.createElement(name), { textContent });
 
 /* A screen reader hears a sentence a second at most. */
@@ -52,48 +56,47 @@ let unheard = 0;
 function announce(alone) {
 	if (unheard++ === 0)
 		setTimeout(() => {
-			element("live").textContent = unheard === 1 && alone || words[language].news(unheard);
+			element("live").textContent = unheard === 1 && alone || say("news", unheard);
 			unheard = 0;
 		}, 1000);
 }
 
-/* What arrives is shown once a frame, however much it is. */
-let frame = 0;
+/* once a frame, however much arrives */
+let frame;
 
 function update() {
-	frame ||= requestAnimationFrame(() => {
-		frame = 0;
+	frame ??= requestAnimationFrame(() => {
+		frame = null;
 		draw();
 	});
 }
 
-/* The state of the connection, in words that count down while it waits. */
 let ticking;
 
 function tellState(state, { attempt, delay }) {
 	const box = element("state");
 	const end = performance.now() + delay;
-	const tick = () => tell(box, state, state === "waiting" ? Math.ceil((end - performance.now()) / 1000) : attempt);
+	const tick = () => tell(box, state, Math.ceil((end - performance.now()) / 1000));
 	clearInterval(ticking);
-	if (state === "waiting")
+	tell(box, state === "connecting" && attempt > 1 ? "again" : state, attempt);
+	if (state === "waiting") {
 		ticking = setInterval(tick, 250);
-	tick();
+		tick();
+	}
 	box.dataset.state = state;
 	element("connect").ariaDisabled = state === "open" || state === "connecting";
 }
 
-/* A browser may keep the page of a visitor who went on, but no connection with it: that comes back with the visitor. */
+/* A browser keeps the page of a visitor who goes on: its connection ends, and comes back with the visitor. */
 function keepThrough(socket) {
-	let wanted;
+	let { state } = socket;
 	addEventListener("pagehide", () => {
-		wanted = socket.state !== "closed";
+		({ state } = socket);
 		socket.close();
 	});
-	addEventListener("pageshow", ({ persisted }) => {
-		if (!persisted)
-			return;
+	addEventListener("pageshow", () => {
 		speak(preferredLanguage());
-		if (wanted)
+		if (state !== "closed")
 			socket.connect();
 	});
 }

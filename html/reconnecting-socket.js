@@ -1,55 +1,46 @@
-/*
- * A WebSocket that comes back when it was lost, and notices when it was. It depends on nothing: copy it.
+/* A WebSocket that comes back when it was lost, and notices when it was. It depends on nothing: copy it.
  * SPDX-License-Identifier: ISC. Copyright (c) 2026 the duplex authors.
  *
- *	const socket = new ReconnectingSocket("wss://example.org/echo", {
- *		onmessage: (data) => console.log(data),
- *		onstate: (state, detail) => console.log(state, detail),
- *	});
+ *	const socket = new ReconnectingSocket(url, { onmessage: (data) => ..., onstate: (state, detail) => ... });
  *	socket.connect();     // at once, even while it waits
  *	socket.send("hello"); // true, or false if it is not open: NOTHING IS QUEUED
  *	socket.reconnect();   // drops the connection, dead or alive, and connects at once
  *	socket.close();       // ends the connection, or the waiting
- *	socket.socket         // the WebSocket of now, or undefined: protocol, bufferedAmount
  *
- * The states, and the detail of each; attempt counts from 1 and begins anew after a steady connection:
+ * The states and their details; attempt is 1 at first and after a steady connection:
  *	connecting  {attempt}
  *	open        {attempt}
- *	waiting     {attempt, opened, code, reason, delay}  delay: ms until the next attempt
- *	closed      {attempt, opened, code, reason}         by the server, or given up; {attempt} by close()
- * What this client gives up by itself has code 1006, and a reason that says why.
- */
+ *	waiting     {attempt, opened, code, reason, delay}  delay: ms to the next attempt
+ *	closed      {attempt, opened, code, reason}  by the server, or given up; {attempt} by close()
+ * What this client gives up has code 1006 and a reason. */
 class ReconnectingSocket {
-	/* The options; times are in ms. url, the first argument, and protocols may be functions, also
-	 * async ones, that are called for each attempt; one that fails is an attempt that failed. */
+	/* url and protocols may be functions, also async ones, that are asked at each attempt. */
 	protocols = [];
 	binaryType = "blob";
 	onstate = () => {};
 	onmessage = () => {};
 
-	/* The delay before the next attempt: from first to longest by factor, less a random part of up
-	 * to half, so that not all clients return at once. After a connection of steady ms it is first. */
+	/* ms to the next attempt, from first to longest by factor, less up to half at random: not all
+	 * clients return at once. It is first again after a connection of steady ms. */
 	first = 1000;
 	longest = 30000;
 	factor = 2;
 	steady = 5000;
 
-	/* Whether to try again, asked with the detail of what was lost. To give up after five attempts:
-	 * ({ attempt }) => attempt < 5. By default what the server ended on purpose stays closed (1000,
-	 * or 1005: no code). */
-	again = ({ code }) => code !== 1000 && code !== 1005;
-
-	/* How long connecting may take. */
+	/* ms that connecting may take */
 	timeout = 4000;
 
-	/* The watchdog, for an endpoint that answers something: after so much silence, and when the network
-	 * or the page comes back, probe is sent (a value, or a function that returns one). If then nothing
-	 * arrives for patience ms, the connection is dead. */
+	/* whether to try again: by default not if the server ended it on purpose (1000; 1005: no code) */
+	again = ({ code }) => code !== 1000 && code !== 1005;
+
+	/* The watchdog: probe (a value, or a function that returns one) is sent after silence, after
+	 * patience without an answer to a send, and when network or page come back. If then nothing
+	 * arrives for patience, the connection is dead. */
 	probe = undefined;
 	silence = 25000;
 	patience = 5000;
 
-	/* for tests, and for systems without these globals */
+	/* for tests */
 	open = (url, protocols) => new WebSocket(url, protocols);
 	now = () => performance.now();
 	random = () => Math.random();
@@ -57,11 +48,11 @@ class ReconnectingSocket {
 	clearTimeout = (timer) => clearTimeout(timer);
 
 	#state = "closed";
-	#line = null; // what is connecting or open: an object of its own for each attempt
+	#line = null; // an object for each attempt while it connects or is open
 	#failures = 0;
-	#since; // this state began
-	#heard; // when something arrived, or null while a probe is unanswered
-	#timer; // the one thing that is waited for in this state
+	#since;
+	#due; // when to probe; null while a probe is unanswered
+	#timer;
 
 	constructor(url, options = {}) {
 		for (const name of Object.keys(options))
@@ -91,8 +82,10 @@ class ReconnectingSocket {
 
 	send(data) {
 		const open = this.socket?.readyState === 1;
-		if (open)
+		if (open) {
 			this.socket.send(data);
+			this.#expect(this.patience);
+		}
 		return open;
 	}
 
@@ -101,7 +94,6 @@ class ReconnectingSocket {
 		this.connect();
 	}
 
-	/* Over for the caller at once: the server may take its time to answer. */
 	close(code = 1000, reason = "") {
 		this.#drop(code, reason);
 		if (this.#state !== "closed")
@@ -126,24 +118,31 @@ class ReconnectingSocket {
 		socket.binaryType = this.binaryType;
 		socket.onopen = () => this.#opened();
 		socket.onmessage = ({ data }) => {
-			this.#heard = this.now();
+			this.#due = this.now() + this.silence;
 			this.onmessage(data);
 		};
 		socket.onclose = ({ code, reason }) => this.#ended(reason, code);
-		socket.onerror = () => {}; // a close follows
+		socket.onerror = () => {};
 	}
 
 	#opened() {
-		this.#heard = this.now();
-		this.#watch();
+		this.#due = Infinity;
+		this.clearTimeout(this.#timer);
+		this.#expect(this.silence);
 		this.#change("open", {});
 	}
 
-	#watch() {
-		const left = this.#heard + this.silence - this.now();
-		this.clearTimeout(this.#timer);
-		if (this.probe === undefined)
+	#expect(delay) {
+		const due = this.now() + delay;
+		if (this.probe === undefined || this.#due === null || this.#due <= due)
 			return;
+		this.#due = due;
+		this.#watch();
+	}
+
+	#watch() {
+		const left = this.#due - this.now();
+		this.clearTimeout(this.#timer);
 		if (left > 0)
 			this.#timer = this.setTimeout(() => this.#watch(), left);
 		else
@@ -151,15 +150,14 @@ class ReconnectingSocket {
 	}
 
 	#ask() {
-		if (this.probe === undefined || this.#heard === null)
+		if (this.probe === undefined || this.#due === null)
 			return;
 		this.clearTimeout(this.#timer);
-		this.#heard = null;
-		this.#timer = this.setTimeout(() => this.#heard === null ? this.#ended("silent") : this.#watch(), this.patience);
+		this.#due = null;
+		this.#timer = this.setTimeout(() => this.#due === null ? this.#ended("silent") : this.#watch(), this.patience);
 		this.send(this.probe?.call ? this.probe() : this.probe);
 	}
 
-	/* The network is back, or the page is looked at: what was begun without it may never end. */
 	#wake = ({ type, target }) => {
 		if (target.hidden)
 			return;

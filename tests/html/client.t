@@ -276,6 +276,27 @@ def check_watchdog():
     tap.equal(result, [["yes"], [20000], "open", 1], "which is answered: it goes on")
     result = js(watched + "passes(25000); passes(5000); return [world.log.at(-1), world.last().closed.length]")
     tap.equal(result, [["waiting", {"attempt": 1, "opened": True, "code": 1006, "reason": "silent", "delay": 1000}], 1], "or not: the connection is dead")
+    result = js(watched + """
+        world.socket.send("question");
+        world.socket.send("and another");
+        const first = delay();
+        passes(5000);
+        return [first, world.last().sent, delay()]""")
+    tap.equal(result, [[5000], ["question", "and another", "are you there"], [5000]], "what is sent and not answered brings the probe earlier")
+    result = js(watched + """
+        world.socket.send("question");
+        world.time += 1000;
+        world.last().onmessage({ data: "answer" });
+        passes(4000);
+        return [world.last().sent, delay()]""")
+    tap.equal(result, [["question"], [21000]], "what is answered does not")
+    result = js("""
+        const world = fake({});
+        world.socket.connect();
+        world.accept();
+        world.socket.send("question");
+        return world.timers.size""")
+    tap.equal(result, 0, "without a probe nothing is watched")
     result = js(WAKE + watched + """
         online();
         visible();
