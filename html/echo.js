@@ -53,7 +53,7 @@ function drawFigures({ way, count, bytes, trips }) {
 	trip.textContent = milliseconds([...trips].sort((a, b) => a - b)[trips.length >> 1]);
 }
 
-/* The conclusion is of as many messages as there are of both. The larger total is at the top; the other's name keeps clear. */
+/* Of as many messages as both have. The larger total is at the top; the name of the other keeps clear. */
 function drawResult(used) {
 	const count = Math.min(byWebSocket.count, byHttp.count);
 	const [less, more] = tallies.map(({ way, totals }) => [totals[count], way]).sort(([a], [b]) => a - b);

@@ -87,7 +87,7 @@ function tellState(state, { attempt, delay }) {
 	element("connect").ariaDisabled = state === "open" || state === "connecting";
 }
 
-/* A browser keeps the page of a visitor who goes on: its connection ends, and comes back with the visitor. */
+/* A browser may keep the page of a visitor who goes on; the connection comes back with the visitor. */
 function keepThrough(socket) {
 	let { state } = socket;
 	addEventListener("pagehide", () => {
