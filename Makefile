@@ -10,7 +10,7 @@ PORT  = 8080
 BIND  = 127.0.0.1
 
 # The Debian packages that running needs; conf/README.md gives a reason for each.
-DEPS_RUN      = gcc libc6-dev libfcgi-dev libhiredis-dev redis-server websocketd multiwatch iproute2 $(DEPS_$(SERVER))
+DEPS_RUN      = gcc libc6-dev libfcgi-dev libhiredis-dev libmd-dev pkgconf redis-server websocketd multiwatch iproute2 $(DEPS_$(SERVER))
 DEPS_lighttpd = lighttpd
 DEPS_apache   = apache2 spawn-fcgi
 DEPS_nginx    = nginx spawn-fcgi
@@ -46,7 +46,9 @@ ENDPOINT_LDFLAGS = -static $(HARDENING_LDFLAGS)
 # The objects of what these patterns match.
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $1))
 
+# The library, and what it needs: SHA-1 of libmd and base64 of libresolv, for the handshake.
 LIB       = $(BUILD)/libwebsocket.a
+LIB_LIBS  = -lmd -lresolv
 ENDPOINTS = $(basename $(notdir $(wildcard ws/*.c)))
 HTTP_OBJS = $(filter-out %/main.o %/fastcgi.o,$(call objects,fcgi/*.c))
 
@@ -64,13 +66,13 @@ $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/ws/lib/run.o: Makefile
 SOURCE_URL =
 $(BUILD)/obj/fcgi/files.o: CPPFLAGS += -DDUPLEX_SOURCE='"$(SOURCE_URL)"'
 
-$(LIB): $(call objects,ws/lib/*.c)
+$(LIB): $(call objects,ws/lib/*.c ws/lib/resident/*.c)
 	rm -f $@
 	$(AR) rcs $@ $^
 
 $(BUILD)/fcgi/duplex: $(call objects,fcgi/*.c) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ -lfcgi -lhiredis $(LDLIBS)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ -lfcgi -lhiredis $(LIB_LIBS) $(LDLIBS)
 
 # /serialize/echo/ is /echo by another name
 $(BUILD)/ws/serialize/echo: $(BUILD)/ws/echo
@@ -83,7 +85,7 @@ $(BUILD)/ws/serialize/echo: $(BUILD)/ws/echo
 $(BUILD)/ws/%: $(BUILD)/obj/ws/%.o $$(call objects,ws/$$*/*.c) $(LIB) $$(wildcard ws/$$*.libs)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(if $(wildcard ws/$*.libs),$(PROGRAM_LDFLAGS),$(ENDPOINT_LDFLAGS)) -o $@ \
-		$(filter %.o %.a,$^) $(shell cat ws/$*.libs 2>/dev/null) $(LDLIBS)
+		$(filter %.o %.a,$^) $(shell cat ws/$*.libs 2>/dev/null) $(LIB_LIBS) $(LDLIBS)
 
 deps: ## install what running needs, with SERVER= for another server than lighttpd
 	@conf/install/packages $(DEPS_RUN)
@@ -106,5 +108,9 @@ help: ## list the targets
 
 .PHONY: all deps run install uninstall clean help
 .SECONDARY:
+# With -j too, what "make deps run" installs is there before anything is built.
+ifneq ($(filter deps%,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
 -include tests/tests.mk
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

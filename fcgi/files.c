@@ -42,6 +42,8 @@ static const struct {
 	{"words.js", SCRIPT, ""},
 	{"cost.js", SCRIPT, ""},
 	{"echo.js", SCRIPT, ""},
+	{"chat.css", "text/css; charset=utf-8", ""},
+	{"chat-words.js", SCRIPT, ""},
 	{"chat.js", SCRIPT, ""},
 };
 enum { COUNT = sizeof table / sizeof *table };

@@ -78,7 +78,7 @@ function tellState(state, { attempt, delay }) {
 	const end = performance.now() + delay;
 	const tick = () => tell(box, state, Math.ceil((end - performance.now()) / 1000));
 	clearInterval(ticking);
-	tell(box, state === "connecting" && attempt > 1 ? "again" : state, attempt);
+	tell(box, state === "connecting" && attempt > 1 ? "retrying" : state, attempt);
 	if (state === "waiting") {
 		ticking = setInterval(tick, 250);
 		tick();

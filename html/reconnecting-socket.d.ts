@@ -40,6 +40,7 @@ export interface ReconnectingSocket extends Required<Options> {
 	connect(): void;
 	send(data: Data): boolean;
 	reconnect(): void;
+	check(): void;
 	close(code?: number, reason?: string): void;
 }
 

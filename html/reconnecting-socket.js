@@ -6,6 +6,7 @@
  *	socket.send("hello"); // true, or false if it is not open: NOTHING IS QUEUED
  *	socket.reconnect();   // drops the connection, dead or alive, and connects at once
  *	socket.close();       // ends the connection, or the waiting
+ *	socket.check();       // probes it now
  *
  * The states and their details; attempt is 1 at first and after a steady connection:
  *	connecting  {attempt}
@@ -51,7 +52,7 @@ class ReconnectingSocket {
 	#line = null; // an object for each attempt while it connects or is open
 	#failures = 0;
 	#since;
-	#due; // when to probe; null while a probe is unanswered
+	#due = null; // when to probe; null if not open, or while a probe is unanswered
 	#timer;
 
 	constructor(url, options = {}) {
@@ -146,10 +147,10 @@ class ReconnectingSocket {
 		if (left > 0)
 			this.#timer = this.setTimeout(() => this.#watch(), left);
 		else
-			this.#ask();
+			this.check();
 	}
 
-	#ask() {
+	check() {
 		if (this.probe === undefined || this.#due === null)
 			return;
 		this.clearTimeout(this.#timer);
@@ -164,7 +165,7 @@ class ReconnectingSocket {
 		if (type === "online")
 			this.#failures = 0;
 		if (this.#state === "open")
-			this.#ask();
+			this.check();
 		else if (this.#state === "waiting" || type === "online")
 			this.reconnect();
 	};
@@ -179,7 +180,7 @@ class ReconnectingSocket {
 		if (this.#state === "open" && this.now() - this.#since >= this.steady)
 			this.#failures = 0;
 		this.clearTimeout(this.#timer);
-		this.#line = null;
+		this.#due = this.#line = null;
 		if (socket) {
 			socket.onopen = socket.onmessage = socket.onclose = null;
 			socket.close(code, reason);

@@ -13,6 +13,15 @@ static const char *last_seen(struct websocket *ws)
 	return query && strncmp(query, "after=", 6) == 0 && query[6] ? query + 6 : "-20";
 }
 
+/* Publishes a message, but for an empty one: it asks whether its connection lives, and comes back.
+ */
+static int take(struct websocket *ws, const struct websocket_message *message)
+{
+	if (message->length == 0)
+		return websocket_send(ws, "", 0);
+	return websocket_publish("chat", message->text, message->length);
+}
+
 static void chat(struct websocket *ws)
 {
 	struct websocket_message message;
@@ -20,7 +29,7 @@ static void chat(struct websocket *ws)
 	if (websocket_subscribe(ws, "chat", last_seen(ws)) < 0)
 		return;
 	while (websocket_wait(ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE)
-		if (websocket_publish("chat", message.text, message.length) < 0) {
+		if (take(ws, &message) < 0) {
 			warn("a message is not published");
 			return;
 		}

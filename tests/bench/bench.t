@@ -13,6 +13,7 @@ import tempfile
 import threading
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
+import rfc6455
 import stack
 import tap
 
@@ -24,10 +25,6 @@ if stack.SANITIZED:  # what valgrind cannot run
 stack.need("wrk", "gnuplot", "valgrind")
 if not (BENCH / "load").exists():
     tap.skip_all("libwslay-dev is not installed")
-try:
-    import websockets
-except ImportError:
-    tap.skip_all("python3-websockets is not installed")
 
 
 async def echo(socket, fault):
@@ -60,7 +57,7 @@ class Channel:
         async for message in socket:
             self.messages += 1
             for number, member in enumerate(self.members):
-                with contextlib.suppress(websockets.ConnectionClosed):
+                with contextlib.suppress(rfc6455.Closed):
                     for _ in range(self.times(number, fault)):
                         await member.send(message)
                 if number == 3 and self.messages == 6 and fault == "close":
@@ -76,7 +73,7 @@ channels = {}
 
 async def serve(socket, path):
     kind, fault = path.strip("/").split("/")
-    with contextlib.suppress(websockets.ConnectionClosed):
+    with contextlib.suppress(rfc6455.Closed):
         await (echo(socket, fault) if kind == "echo" else channels.setdefault(fault, Channel()).serve(socket, fault))
 
 
@@ -95,7 +92,7 @@ class Server(threading.Thread):
     async def serve(self):
         self.loop = asyncio.get_running_loop()
         self.is_over = asyncio.Event()
-        async with websockets.serve(serve, "127.0.0.1", 0, compression=None, close_timeout=1) as server:
+        async with rfc6455.serve(serve) as server:
             self.port = server.sockets[0].getsockname()[1]
             self.is_up.set()
             await self.is_over.wait()

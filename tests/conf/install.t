@@ -14,16 +14,12 @@ import sys
 import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
+import rfc6455
 import stack
 import tap
 import units
 
 stack.need("pkg-config", "websocketd")
-try:
-    import websockets
-except ImportError:
-    tap.skip_all("python3-websockets is not installed")
-
 HELLO = """#include <websocket.h>
 
 static void hello(struct websocket *ws)
@@ -31,7 +27,8 @@ static void hello(struct websocket *ws)
 	struct websocket_message message;
 
 	while (websocket_wait(ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE)
-		websocket_send(ws, "hello", 5);
+		if (websocket_send(ws, "hello", 5) < 0)
+			return;
 }
 
 int main(void)
@@ -79,7 +76,7 @@ async def converse(path):
         try:
             stack.wait_until(lambda: server.poll() is not None or stack.is_listening(port, server.pid))
             if server.poll() is None:
-                async with websockets.connect(f"ws://127.0.0.1:{port}{path}") as client:
+                async with rfc6455.connect(f"ws://127.0.0.1:{port}{path}") as client:
                     await client.send("hi")
                     return await asyncio.wait_for(client.recv(), 10)
         finally:

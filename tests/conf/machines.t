@@ -17,14 +17,11 @@ import time
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import namespace
+import rfc6455
 import stack
 import tap
 
 stack.need("haproxy", "apache2", "lighttpd", "nginx", "websocketd", "redis-server", "spawn-fcgi", "multiwatch", "ip", "nsenter", "unshare", "setpriv")
-try:
-    import websockets
-except ImportError:
-    tap.skip_all("python3-websockets is not installed")
 namespace.enter()
 
 import crowd
@@ -46,20 +43,20 @@ def eventually(condition):
 async def ask(path, *messages, site=SITE, **options):
     """What a WebSocket says, first of all or to a message; the status if it is refused, None if it is lost."""
     try:
-        async with websockets.connect(f"ws://{site}{path}", compression=None, ping_interval=None, open_timeout=PATIENCE, **options) as client:
+        async with rfc6455.connect(f"ws://{site}{path}", open_timeout=PATIENCE, **options) as client:
             for message in messages:
                 await client.send(message)
             return await asyncio.wait_for(client.recv(), PATIENCE)
-    except websockets.InvalidStatusCode as error:
-        return error.status_code
-    except (OSError, asyncio.TimeoutError, websockets.WebSocketException):
+    except rfc6455.Refused as error:
+        return error.status
+    except (OSError, asyncio.TimeoutError):
         return None
 
 
 def who():
     """The host that has the next WebSocket, and what its endpoint knows of the client, who tells lies."""
     lies = {"X-Forwarded-For": "192.0.2.66", "X-Forwarded-Proto": "https"}
-    answer = asyncio.run(ask("/who", extra_headers=lies))
+    answer = asyncio.run(ask("/who", headers=lies))
     address, scheme, host = answer.split() if isinstance(answer, str) else (None, None, None)
     return host, (address, scheme)
 
@@ -96,7 +93,7 @@ def check_ways():
 async def listen_everywhere():
     """What a client at each host gets of a message from each of the others, and from the front."""
     after = mark("before")
-    clients = [await websockets.connect(f"ws://{host.address}/chat?after={after}", compression=None) for host in hosts]
+    clients = [await rfc6455.connect(f"ws://{host.address}/chat?after={after}") for host in hosts]
     texts = [f"by way of {place}" for place in (SITE, *(host.address for host in hosts))]
     for text in texts:
         await asyncio.get_running_loop().run_in_executor(None, crowd.post, text.split()[-1], text)

@@ -6,10 +6,10 @@ import sys
 import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
+import rfc6455
 import servers
 import stack
 import tap
-import websockets
 
 stack.need("curl", "spawn-fcgi", "multiwatch", *(server[0] for server in servers.SERVERS.values()))
 
@@ -20,11 +20,11 @@ def ask(site, path):
 
 async def converse(site, path, origin=None):
     try:
-        async with websockets.connect(site.ws_url(path), origin=origin) as client:
+        async with rfc6455.connect(site.ws_url(path), origin=origin) as client:
             await client.send("hi")
             return await asyncio.wait_for(client.recv(), 10)
-    except websockets.InvalidStatusCode as error:
-        return error.status_code
+    except rfc6455.Refused as error:
+        return error.status
 
 
 with tempfile.TemporaryDirectory() as directory:

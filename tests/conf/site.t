@@ -14,14 +14,11 @@ import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import namespace
+import rfc6455
 import stack
 import tap
 
 stack.need("apache2", "lighttpd", "websocketd", "multiwatch", "curl", "unshare", "systemd-socket-activate")
-try:
-    import websockets
-except ImportError:
-    tap.skip_all("python3-websockets is not installed")
 namespace.enter()
 
 
@@ -47,11 +44,11 @@ def ask(path, *arguments):
 
 async def converse(path, **options):
     try:
-        async with websockets.connect(f"ws://localhost{path}", **options) as client:
+        async with rfc6455.connect(f"ws://localhost{path}", **options) as client:
             await client.send("hi")
             return await asyncio.wait_for(client.recv(), 10)
-    except websockets.InvalidStatusCode as error:
-        return error.status_code
+    except rfc6455.Refused as error:
+        return error.status
 
 
 def log():

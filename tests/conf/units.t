@@ -14,15 +14,12 @@ import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import namespace
+import rfc6455
 import stack
 import tap
 import units
 
 stack.need("redis-server", "systemd-analyze", "systemd-socket-activate", "multiwatch", "websocketd", "cgi-fcgi", "strace")
-try:
-    import websockets
-except ImportError:
-    tap.skip_all("python3-websockets is not installed")
 namespace.enter()
 
 from redis_server import Redis
@@ -106,7 +103,7 @@ def check_fcgi():
 async def check_clients(service):
     """What a connection costs websocketd, and whether the limits of the unit allow for as many as it lets in."""
     async def connect():
-        client = await websockets.connect("ws://127.0.0.1:9001/echo", compression=None, ping_interval=None)
+        client = await rfc6455.connect("ws://127.0.0.1:9001/echo")
         await client.send("hi")
         tap.equal(await asyncio.wait_for(client.recv(), 30), "hi", "a message") if not clients else await client.recv()
         clients.append(client)

@@ -1,6 +1,5 @@
 /* the parts of the message API that the echo does not use, while what they call fails */
-#include "connection.h"
-#include "websocket.h"
+#include "lines.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -52,9 +51,10 @@ static struct websocket *open_all(int in[2], int out[2], int feed[2])
 	if (pipe(in) < 0 || pipe(out) < 0 || pipe(feed) < 0)
 		exit(1);
 	struct websocket *ws = websocket_open(in[0], out[1], 100);
-	ws->signals = signalfd(-1, &none, SFD_CLOEXEC);
+	int signals = signalfd(-1, &none, SFD_CLOEXEC);
+	((struct lines *)ws)->signals = signals;
 	fed = (struct feed){.fd = feed[0], .release = leave_alone};
-	if (ws->signals < 0 || connection_feed(ws, &fed) < 0)
+	if (signals < 0 || connection_feed(ws, &fed) < 0)
 		exit(1);
 	return ws;
 }

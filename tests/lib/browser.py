@@ -8,8 +8,8 @@ import tap
 try:
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
-except ImportError:
-    tap.skip_all("python3-selenium is not installed")
+except ImportError as error:
+    tap.skip_all(f"python3-selenium is not installed: {error}")
 
 ARGUMENTS = ["--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
              "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]

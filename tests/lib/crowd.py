@@ -7,7 +7,7 @@ import threading
 import time
 import urllib.parse
 
-import websockets
+import rfc6455
 
 TIMEOUT = 60  # seconds, for whatever takes a client that long has failed
 
@@ -24,13 +24,12 @@ class Client:
     async def stay(self):
         while True:
             try:
-                async with websockets.connect(f"ws://{self.site}/chat?after={self.last}", compression=None, ping_interval=None, open_timeout=TIMEOUT,
-                                              close_timeout=1) as socket:
+                async with rfc6455.connect(f"ws://{self.site}/chat?after={self.last}", open_timeout=TIMEOUT) as socket:
                     self.open = True
                     self.back.append(time.monotonic())
                     async for line in socket:
                         self.receive(json.loads(line))
-            except (OSError, asyncio.TimeoutError, websockets.WebSocketException):
+            except (OSError, asyncio.TimeoutError):
                 pass
             self.failures = 0 if self.open else self.failures + 1
             self.open = False

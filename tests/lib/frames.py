@@ -15,13 +15,18 @@ def header(first, length, size, masked):
     return bytes([first, masked << 7 | (126 if size == 3 else 127)]) + length.to_bytes(size - 1, "big")
 
 
+def apply(mask, payload):
+    """Masks a payload, or unmasks it (5.3)."""
+    key = int.from_bytes((mask * (len(payload) // 4 + 1))[:len(payload)], "big")
+    return (int.from_bytes(payload, "big") ^ key).to_bytes(len(payload), "big")
+
+
 def frame(opcode, payload=b"", fin=True, rsv=0, mask=MASK, size=None):
     """A client's frame; mask None leaves the mask out."""
     head = header(fin << 7 | rsv << 4 | opcode, len(payload), size, mask is not None)
     if mask is None:
         return head + payload
-    key = int.from_bytes((mask * (len(payload) // 4 + 1))[:len(payload)], "big")
-    return head + mask + (int.from_bytes(payload, "big") ^ key).to_bytes(len(payload), "big")
+    return head + mask + apply(mask, payload)
 
 
 def text(payload, **options):
@@ -35,4 +40,31 @@ def fragments(*parts, opcode=TEXT, between=b""):
 
 
 def close(code=None, reason=b""):
-    return frame(CLOSE, b"" if code is None else struct.pack("!H", code) + reason)
+    return frame(CLOSE, close_payload(code, reason))
+
+
+def close_payload(code=None, reason=b""):
+    return b"" if code is None else struct.pack("!H", code) + reason
+
+
+def take(data, masked=False):
+    """
+    The first frame of a bytearray, out of which it is taken: opcode, whether it is the last of its message, and payload; None if it
+    is not there whole. ValueError if it is against the RFC; whether it has to be masked says "masked": those of clients are.
+    """
+    if len(data) < 2:
+        return None
+    length = data[1] & 0x7F
+    size = {126: 2, 127: 8}.get(length, 0)
+    start = 2 + size + (4 if masked else 0)
+    if data[0] & 0x70 or bool(data[1] & 0x80) != masked or data[0] & 8 and (length > 125 or not data[0] & 0x80):
+        raise ValueError(f"a frame that begins with {bytes(data[:2]).hex()}")
+    if size:
+        length = int.from_bytes(data[2:2 + size], "big")
+    if len(data) < start + length:
+        return None
+    opcode, fin, payload = data[0] & 15, bool(data[0] & 0x80), bytes(data[start:start + length])
+    if masked:
+        payload = apply(bytes(data[start - 4:start]), payload)
+    del data[:start + length]
+    return opcode, fin, payload

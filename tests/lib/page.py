@@ -7,7 +7,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 
 SHARED = ["echo.css", "language.js", "reconnecting-socket.js", "echo.svg"]
 FILES = ["echo.html", "echo.js", "cost.js", "words.js", *SHARED]
-CHAT = ["chat.html", "chat.js", *SHARED]
+CHAT = ["chat.html", "chat.css", "chat.js", "chat-words.js", *SHARED]
 # for those who take the client, and for who reads
 OTHERS = ["reconnecting-socket.mjs", "reconnecting-socket.d.ts", "reconnecting-socket.d.mts", "README.md", "screenshot.png", "screenshot-dark.png"]
 

@@ -22,13 +22,9 @@ import threading
 import time
 
 import frames
+import rfc6455
 import stack
 import tap
-
-try:
-    import websockets
-except ImportError:
-    tap.skip_all("python3-websockets is not installed")
 
 IDLE = 2  # seconds, where a server's default is a minute or more; the fragment's own limit for a WebSocket is an hour
 
@@ -307,7 +303,7 @@ def ask(site, path, *arguments, scheme="http", timeout=20):
 def connect(site, path="/echo", scheme="ws", **options):
     if scheme == "wss":
         options["ssl"] = ssl._create_unverified_context()
-    return websockets.connect(site.url(path, scheme), max_size=None, compression=None, ping_interval=None, **options)
+    return rfc6455.connect(site.url(path, scheme), **options)
 
 
 def check_site(site):
@@ -392,7 +388,7 @@ async def check_websocket(site, scheme):
         ended = False
         try:
             await asyncio.wait_for(client.recv(), 5)
-        except websockets.ConnectionClosed:
+        except rfc6455.Closed:
             ended = True
         except asyncio.TimeoutError:
             pass
@@ -416,8 +412,8 @@ async def status_of(site, scheme, **options):
     try:
         async with connect(site, "/echo", scheme, **options) as client:
             return 101 if await echo(client, "hi") == "hi" else 0
-    except websockets.InvalidStatusCode as error:
-        return error.status_code
+    except rfc6455.Refused as error:
+        return error.status
 
 
 async def check_origin(site):
@@ -494,8 +490,8 @@ def check_forwarded(site):
 
     def ask_who(scheme):
         try:
-            return asyncio.run(who(site, scheme, extra_headers=forged))
-        except (websockets.WebSocketException, OSError):
+            return asyncio.run(who(site, scheme, headers=forged))
+        except OSError:
             return None
 
     for scheme, web, port in (("ws", "http", site.http), ("wss", "https", site.https)):
@@ -632,7 +628,7 @@ async def check_reload(site):
             await asyncio.wait_for(client.recv(), 2 if site.expect["sockets survive"] else 15)
         except asyncio.TimeoutError:
             pass
-        except websockets.ConnectionClosed:
+        except rfc6455.Closed:
             ended = True
         tap.equal(not ended, site.expect["sockets survive"], f"a reload leaves WebSockets open: {not ended}")
         if not ended:

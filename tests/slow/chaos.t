@@ -18,10 +18,10 @@ import time
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
+import rfc6455
 import servers
 import stack
 import tap
-from servers import websockets
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "120"))
 PATIENCE = 20    # seconds without an answer on a connection that lives: a stall
@@ -78,14 +78,14 @@ async def behave(chaos):
         chaos.counts["connections to the end"] += 1
     except asyncio.TimeoutError:
         chaos.fault("a stall")
-    except websockets.ConnectionClosed:
+    except rfc6455.Closed:
         chaos.counts["connections ended"] += 1
-    except (OSError, websockets.InvalidHandshake) as error:
+    except OSError as error:
         chaos.excuse("websocketd", f"a handshake that failed: {error}")
         await asyncio.sleep(0.1)  # its pace
     finally:
         if client:
-            client.transport.abort()
+            client.abort()
 
 
 @contextlib.asynccontextmanager

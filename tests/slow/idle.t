@@ -6,6 +6,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
+import rfc6455
 import servers
 import tap
 
@@ -21,7 +22,7 @@ async def main(sites):
     for name, client in clients.items():
         try:
             answer = await servers.echo(client, "still there")
-        except servers.websockets.ConnectionClosed as error:
+        except rfc6455.Closed as error:
             answer = error
         tap.equal(answer, "still there", f"{name}: open after {SILENCE} s of silence")
         await client.close()

@@ -13,13 +13,9 @@ import sys
 import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
+import rfc6455
 import stack
 import tap
-
-try:
-    import websockets
-except ImportError:
-    tap.skip_all("python3-websockets is not installed")
 
 
 def examples():
@@ -38,7 +34,7 @@ def build(tree):
 
 
 async def converse(site, path, messages):
-    async with websockets.connect(site.ws_url(path)) as client:
+    async with rfc6455.connect(site.ws_url(path)) as client:
         answers = []
         for message in messages:
             await client.send(message)
@@ -78,7 +74,7 @@ with tempfile.TemporaryDirectory() as directory:
         ended = False
         try:
             asyncio.run(converse(site, "/echo", ["x" * 11]))
-        except websockets.ConnectionClosed:
+        except rfc6455.Closed:
             ended = True
         tap.ok(ended and "more than 10 bytes" in site.log(), "eleven do not")
         stack.finish(site, "more than 10 bytes")

@@ -11,13 +11,9 @@ import time
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
+import rfc6455
 import stack
 import tap
-
-try:
-    import websockets
-except ImportError:
-    tap.skip_all("python3-websockets is not installed")
 
 ROUNDS = 500
 SLOWEST = 1.0  # seconds
@@ -93,7 +89,7 @@ async def until_moving(flood, silent):
 
 
 async def check_fair(site):
-    async with websockets.connect(site.ws_url(), compression=None, ping_interval=None) as client:
+    async with rfc6455.connect(site.ws_url()) as client:
         await client.send("first")
         await client.recv()
         own = site.endpoints()

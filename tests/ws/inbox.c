@@ -3,9 +3,9 @@
  * pieces, and the messages and the state at the end must be the same.
  */
 #include "inbox.h"
-#include "utf8.h"
 #include "edge.h"
 #include "tap.h"
+#include "utf8.h"
 
 enum { MAX_MESSAGE = 8, MAX_QUEUE = 40 };
 

@@ -1,6 +1,6 @@
 /* what a client gets of a channel, with the test in the place of websocketd and of Redis */
 #include "push.h"
-#include "connection.h"
+#include "lines.h"
 #include "subscriber.h"
 #include "tap.h"
 
@@ -150,11 +150,11 @@ static void check_patience(void)
 	int size = 8192;
 
 	setsockopt(peer.far, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-	setsockopt(peer.ws->out, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+	setsockopt(((struct lines *)peer.ws)->out, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 	redis_play(script);
-	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0 && peer.ws->patience == 30000,
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0 && peer.ws->send_timeout_ms == 30000,
 	   "a client has 30 seconds");
-	peer.ws->patience = 50;
+	peer.ws->send_timeout_ms = 50;
 	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_ERROR,
 	   "one that takes nothing for so long is cut off");
 	has_failed(&peer, ETIMEDOUT, "the client takes nothing", "its connection");
@@ -243,7 +243,7 @@ static void check_client(void)
 					     {FIRST("1-0"), SILENCE, AT_ONCE},
 					     {0}};
 	struct peer peer = connect_peer();
-	struct websocket_message message = {"", 0};
+	struct websocket_message message = {.text = ""};
 
 	redis_play(script);
 	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that speaks");

@@ -15,14 +15,10 @@ import urllib.request
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
+import rfc6455
 import stack
 import tap
 from redis_server import Redis
-
-try:
-    import websockets
-except ImportError:
-    tap.skip_all("python3-websockets is not installed")
 
 SUBSCRIBERS, MESSAGES = (100, 100) if stack.SANITIZED else (1000, 1000)
 LARGEST = 16384  # bytes of a message
@@ -178,7 +174,7 @@ class Slow:
 
 
 async def converse(path, text):
-    async with websockets.connect(site.ws_url(path), compression=None) as client:
+    async with rfc6455.connect(site.ws_url(path)) as client:
         await client.send(text)
         return await asyncio.wait_for(client.recv(), 10)
 
@@ -204,7 +200,7 @@ def check_gone():
 def is_published():
     try:
         return json.loads(asyncio.run(converse("/chat", "back")))["text"] == "back"
-    except websockets.ConnectionClosed:
+    except rfc6455.Closed:
         return False
 
 
@@ -215,7 +211,7 @@ def check_refused():
         ended = False
         try:
             asyncio.run(converse("/chat?after=0-0" if before == 0 else "/chat?after=" + post("mark"), text))
-        except websockets.ConnectionClosed:
+        except rfc6455.Closed:
             ended = True
         tap.ok(ended, f"a message of {len(text.encode())} bytes ends the connection of the one who sent it")
     tap.ok("a message is not published: Message too long" in site.log(), "the log says why")

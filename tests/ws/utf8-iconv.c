@@ -1,7 +1,7 @@
 /* UTF-8 validation against the C library's iconv: every sequence of up to 3 bytes, and a dense
  * sample of 4 */
-#include "utf8.h"
 #include "tap.h"
+#include "utf8.h"
 
 #include <iconv.h>
 

@@ -1,45 +1,78 @@
-/* what a connection is inside the library: websocket.c does its work, run.c makes a main of it */
+/*
+ * A client's connection, whatever carries it: what the functions of websocket.h
+ * know of it, and what a carrier does for them. lines.c carries it over the
+ * pipes of websocketd, client.c over the socket of a resident process.
+ */
 #ifndef CONNECTION_H
 #define CONNECTION_H
 
-#include "inbox.h"
+#include "websocket.h"
 
-struct websocket;
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
 
-/* what sends to the client of its own accord while the program waits; push.c has one */
+/* what sends to the client of its own accord while the view waits; push.c has one */
 struct feed {
 	int fd;
 	void (*deliver)(struct websocket *ws); /* is called when fd is readable */
 	void (*release)(struct feed *feed);    /* is called once, at the end */
 };
 
-struct websocket {
-	struct inbox inbox;
-	int in;
-	int out;
-	int signals;       /* a signalfd, or -1 */
-	int events;        /* the epoll descriptor of websocket_fd, or -1 */
-	int ready;         /* one of its descriptors: readable when there is something to return */
-	size_t half;       /* of the size of the pipe that in is; 0 if it is none */
-	size_t run;        /* bytes read since that pipe was last seen empty */
-	struct feed *feed; /* or NULL */
-	bool fed;          /* its descriptor is readable */
-	int patience;      /* for how many ms a send waits without the client taking anything */
-	bool gone;         /* the client's end of in is closed, though not all may be read */
-	bool left;  /* the client sends no more: what is queued can be read, nothing can be sent */
-	bool ended; /* the connection is over in both directions */
-	int error;  /* an errno value if it ended with an error */
-	char reason[192]; /* the same in English */
+/* What a carrier does. None of these is called after close. */
+struct carrier {
+	/* gives the next whole message that has been taken in; false if there is none */
+	bool (*take)(struct websocket *ws, struct websocket_message *message);
+	/* true if take would give a message, or would end the connection */
+	bool (*has_input)(struct websocket *ws);
+	/* Waits until the client sends or leaves, the feed is ready, one of the set is, or the time
+	 * is up, and takes in what the client sent. How many of the set are ready, or -1 with errno
+	 * set if the set cannot be waited for. */
+	int (*wait)(struct websocket *ws, struct pollfd *set, size_t count, int timeout_ms);
+	/* takes in what is there, and returns how many whole messages wait */
+	size_t (*count)(struct websocket *ws);
+	/* sends a message as websocket_send does; text is known to be valid UTF-8 */
+	int (*send)(struct websocket *ws, const char *bytes, size_t length, bool is_binary);
+	/* true if the client has gone, though what it sent may still be there to be read */
+	bool (*is_gone)(struct websocket *ws);
+	/* ends the connection in both directions, and frees what the carrier holds */
+	void (*close)(struct websocket *ws, int code, const char *reason, size_t length);
+	int (*accept)(struct websocket *ws, const char *protocol);
+	int (*refuse)(struct websocket *ws, int status);
+	const char *(*variable)(struct websocket *ws, const char *name);
+	/* the client's address for a line of the log; in memory of the carrier */
+	const char *(*address)(struct websocket *ws);
+	int (*descriptor)(struct websocket *ws);
+	/* waits for the feed of the connection from now on: 0, or -1 with errno set */
+	int (*watch_feed)(struct websocket *ws);
 };
+
+struct websocket {
+	const struct carrier *carrier;
+	struct feed *feed;    /* or NULL */
+	const char *log_name; /* of the program, for the log; NULL if nothing is to be logged */
+	int send_timeout_ms;  /* for how long a send waits for a client that takes nothing; or -1 */
+	int error;            /* an errno value if it ended with an error */
+	int close_code;       /* the one that the client closed with, or that stands for it */
+	bool feed_is_ready;
+	bool input_ended;    /* the client sends no more: nothing can be sent either */
+	bool ended;          /* it is over in both directions */
+	bool is_closed;      /* and the carrier holds nothing more */
+	bool refusal_logged; /* the log has told of a text that was not sent */
+	char reason[192];    /* why it ended with an error, in English */
+};
+
+/* sets up what every carrier has in common */
+void connection_init(struct websocket *ws, const struct carrier *carrier);
 
 /* ends the connection in both directions: with an errno value and its reason, or with 0 */
 void connection_end(struct websocket *ws, int error, const char *reason);
 
-/* lets the descriptor of websocket_fd be readable if there is something to return */
-void connection_announce(struct websocket *ws);
+/* ends the connection for what a system call says; that the client has gone is not an error */
+void connection_end_after(struct websocket *ws, const char *call);
 
-/* closes a descriptor unless it is -1, which it is afterwards */
-void connection_close_once(int *fd);
+/* writes a line with the program, the client's address and the text to the log */
+void connection_log(struct websocket *ws, const char *text);
 
 /* gives the connection its feed, which belongs to it from then on: 0, or -1 with errno set */
 int connection_feed(struct websocket *ws, struct feed *feed);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* how long a client may take nothing */
-enum { PATIENCE_MS = 30000 };
+enum { SEND_TIMEOUT_MS = 30000 };
 
 struct subscription {
 	struct feed feed;
@@ -48,7 +48,8 @@ static void send_message(void *context, const char *id, const char *text, size_t
 	struct websocket *ws = context;
 	char *line = ((struct subscription *)ws->feed)->line;
 
-	websocket_send(ws, line, channel_json(id, text, length, line));
+	if (websocket_send(ws, line, channel_json(id, text, length, line)) < 0)
+		return; /* the connection is over, and websocket_wait tells why */
 }
 
 /*
@@ -123,7 +124,7 @@ int websocket_subscribe(struct websocket *ws, const char *channel, const char *a
 		errno = error;
 		return -1;
 	}
-	ws->patience = PATIENCE_MS;
+	ws->send_timeout_ms = SEND_TIMEOUT_MS;
 	return 0;
 }
 

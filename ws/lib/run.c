@@ -1,5 +1,7 @@
-#include "connection.h"
-#include "websocket.h"
+#include "crash.h"
+#include "lines.h"
+#include "resident/serve.h"
+#include "settings.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -10,26 +12,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#define MAX_MESSAGE_VARIABLE "WEBSOCKET_MAX_MESSAGE"
-enum { MAX_MESSAGE_LIMIT = 1073741824, MAX_ADDRESS = 64 };
-
-/* the limit that the environment sets, 0 if it is no such number */
-static size_t max_message(void)
-{
-	const char *text = getenv(MAX_MESSAGE_VARIABLE);
-	char *end;
-
-	if (text == NULL)
-		return WEBSOCKET_MAX_MESSAGE_DEFAULT;
-	errno = 0;
-	unsigned long bytes = strtoul(text, &end, 10);
-	bool number = text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
-	return number && bytes <= MAX_MESSAGE_LIMIT ? bytes : 0;
-}
 
 /* SIGTERM and SIGINT end the loop wherever it waits: a descriptor to poll has no race and no global
  * variable */
@@ -47,32 +33,15 @@ static int watch_signals(void)
 }
 
 /*
- * A process of this policy, when a message wakes it, does not break off the one that runs. That one,
- * websocketd or Redis, gets on with what it has, and more messages come at a time. The price is paid
- * beside a program that computes without a pause: Linux before 6.6 lets that have its slice, some
- * milliseconds, first. musl has these functions in name only.
+ * A process of this policy, when a message wakes it, does not break off the one that runs. That
+ * one, websocketd or Redis, gets on with what it has, and more messages come at a time. The price
+ * is paid beside a program that computes without a pause: Linux before 6.6 lets that have its
+ * slice, some milliseconds, first. musl has these functions in name only.
  */
-static void wake_up_gently(void)
+static void set_batch_policy(void)
 {
 	if (syscall(SYS_sched_getscheduler, 0) == SCHED_OTHER)
 		syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &(struct sched_param){0});
-}
-
-/* the address that the nearest proxy saw, or the one that websocketd saw, if it looks like one */
-static const char *client_address(struct websocket *ws)
-{
-	const char *forwarded = websocket_variable(ws, "HTTP_X_FORWARDED_FOR");
-	const char *last = forwarded ? strrchr(forwarded, ',') : NULL;
-	const char *address = last ? last + 1 : forwarded;
-
-	if (address == NULL)
-		address = websocket_variable(ws, "REMOTE_ADDR");
-	if (address == NULL)
-		return "unknown client";
-	address += strspn(address, " ");
-
-	size_t length = strspn(address, "0123456789abcdefABCDEF.:[]");
-	return address[length] || length > MAX_ADDRESS ? "unknown client" : address;
 }
 
 static void rest(long milliseconds)
@@ -80,28 +49,27 @@ static void rest(long milliseconds)
 	nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000}, NULL);
 }
 
-/* Tells why the connection ended. websocketd drops what it has not yet read of our standard error
- * once we are gone, so it is given a moment for it. */
-static void report(const char *name, struct websocket *ws)
+/* Waits briefly until websocketd has read our standard error: it discards the rest when we exit. */
+static void wait_for_log(void)
 {
 	int unread = 0;
 
-	fprintf(stderr, "%s: %s: %s\n", name, client_address(ws), websocket_reason(ws));
 	for (int i = 0; i < 50 && ioctl(STDERR_FILENO, FIONREAD, &unread) == 0 && unread > 0; i++)
 		rest(1);
 }
 
-/* websocketd logs an error for a pipe whose process is gone before it has seen the pipe's end. */
-static void leave(struct websocket *ws)
+/* Closes the pipes and waits a little: websocketd logs an error for a pipe whose process is gone
+ * before it has seen the pipe's end. */
+static void close_and_linger(struct websocket *ws)
 {
 	websocket_free(ws);
-#ifndef __SANITIZE_ADDRESS__ /* which has its say at the exit */
+#ifndef __SANITIZE_ADDRESS__ /* which reports at the exit */
 	close(STDERR_FILENO);
 #endif
 	rest(10);
 }
 
-/* true if the program's first argument is this; view has no argv, so that a main needs none */
+/* true if the program's first argument is this; websocket_run is given no argv */
 static bool is_asked_for(const char *option)
 {
 	FILE *arguments = fopen("/proc/self/cmdline", "re");
@@ -117,51 +85,120 @@ static bool is_asked_for(const char *option)
 	return is_it;
 }
 
+static int print_usage(const char *name)
+{
+	printf("usage: %s is started for its clients, not by hand:\n"
+	       "  by websocketd, one process for each client:\n"
+	       "    websocketd --address=127.0.0.1 --port=9001 --dir=DIRECTORY\n"
+	       "  or with a listening socket as standard input, one process for all:\n"
+	       "    spawn-fcgi -n -s SOCKET -M 0600 -- %s\n"
+	       "  %s --help or --version prints this or the version.\n",
+	       name, name, name);
+	return fflush(stdout) != 0;
+}
+
 static int started_by_hand(const char *name)
 {
 	if (is_asked_for("--version")) {
 		printf("%s (duplex) " DUPLEX_VERSION "\n", name);
 		return fflush(stdout) != 0;
 	}
+	if (is_asked_for("--help"))
+		return print_usage(name);
 	fprintf(stderr,
-		"%s: GATEWAY_INTERFACE is not websocketd's: start it by websocketd, as in "
-		"websocketd --address=127.0.0.1 --port=9001 --dir=DIRECTORY\n",
+		"%s: GATEWAY_INTERFACE is not websocketd's, and standard input is not a listening "
+		"socket: see --help\n",
 		name);
 	return 2;
 }
 
-int websocket_run(void (*view)(struct websocket *ws))
+static bool is_given_listening_socket(void)
 {
-	const char *name = program_invocation_short_name;
-	struct websocket *ws = NULL;
-	size_t limit = max_message();
+	int listening = 0;
+	socklen_t size = sizeof listening;
 
-	if (!is_websocket())
-		return started_by_hand(name);
-	if (limit == 0) {
-		fprintf(stderr, "%s: " MAX_MESSAGE_VARIABLE " is no number of bytes from 1 to %d\n",
-			name, MAX_MESSAGE_LIMIT);
-		return 2;
-	}
-#ifdef M_MMAP_THRESHOLD
-	mallopt(M_MMAP_THRESHOLD,
-		65536); /* else glibc keeps what a large message took, for a later one */
+	return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 &&
+	       listening;
+}
+
+#ifndef __GLIBC__ /* musl has no makecontext(3) */
+bool serve_is_running(void)
+{
+	return false;
+}
+
+int serve(const char *name, const struct limits *limits, void (*view)(struct websocket *ws))
+{
+	(void)limits;
+	(void)view;
+	fprintf(stderr,
+		"%s: standard input is a listening socket, but the library was built without "
+		"makecontext(3), which a resident process needs\n",
+		name);
+	return 2;
+}
 #endif
-	wake_up_gently();
+
+bool is_websocket(void)
+{
+	return lines_is_started_by_websocketd() || serve_is_running();
+}
+
+static void watch_for_crash(const char *name, struct websocket *ws)
+{
+	char who[128];
+
+	snprintf(who, sizeof who, "%s: %s", name, lines_address(ws));
+	crash_watch(who, NULL, NULL);
+}
+
+/* the endpoint of one client, on the pipes of websocketd */
+static int serve_one(const char *name, size_t max_message, void (*view)(struct websocket *ws))
+{
+	struct websocket *ws = NULL;
 	int signals = watch_signals();
+
 	if (signals >= 0)
-		ws = websocket_open(STDIN_FILENO, STDOUT_FILENO, limit);
+		ws = websocket_open(STDIN_FILENO, STDOUT_FILENO, max_message);
 	if (ws == NULL) {
 		fprintf(stderr, "%s: %s: %s\n", name, signals < 0 ? "signalfd" : "websocket_open",
 			strerror(errno));
 		return 1;
 	}
-	ws->signals = signals;
+	((struct lines *)ws)->signals = signals;
+	ws->log_name = name;
+	watch_for_crash(name, ws);
 	view(ws);
 
 	bool failed = websocket_reason(ws) != NULL;
 	if (failed)
-		report(name, ws);
-	leave(ws);
+		connection_log(ws, websocket_reason(ws));
+	wait_for_log();
+	close_and_linger(ws);
 	return failed;
+}
+
+int websocket_run(void (*view)(struct websocket *ws))
+{
+	const char *name = program_invocation_short_name;
+	bool by_websocketd = lines_is_started_by_websocketd();
+	struct limits limits;
+	size_t least;
+	size_t most;
+
+	if (!by_websocketd && !is_given_listening_socket())
+		return started_by_hand(name);
+	const char *wrong = settings_read(&limits, &least, &most);
+	if (wrong) {
+		fprintf(stderr, "%s: %s is not a number from %zu to %zu\n", name, wrong, least,
+			most);
+		return 2;
+	}
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, 65536); /* else glibc keeps what large messages took */
+#endif
+	set_batch_policy();
+	if (by_websocketd)
+		return serve_one(name, limits.max_message, view);
+	return serve(name, &limits, view);
 }

@@ -5,6 +5,7 @@
 #ifndef UTF8_H
 #define UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -54,6 +55,55 @@ static inline size_t utf8_valid_prefix(const char *text, size_t length)
 		at += sequence;
 	}
 	return at;
+}
+
+/* Text that comes in pieces: what is still missing of the sequence that the last piece ended in.
+ * All zero at the beginning of a text. */
+struct utf8_pieces {
+	unsigned char missing; /* bytes; 0 between two sequences: the text may end here */
+	unsigned char low;     /* the next byte is at least this, */
+	unsigned char high;    /* and at most this */
+};
+
+/* begins a sequence: false if no sequence begins with this byte, or it stands by itself */
+static inline bool utf8_begin_sequence(struct utf8_pieces *text, unsigned char lead)
+{
+	if (lead < 0xC2 || lead > 0xF4)
+		return false;
+	text->missing = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
+	text->low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+	text->high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+	return true;
+}
+
+/* takes the next byte of a sequence: false if it does not belong there */
+static inline bool utf8_continue_sequence(struct utf8_pieces *text, unsigned char byte)
+{
+	if (byte < text->low || byte > text->high)
+		return false;
+	text->missing--;
+	text->low = 0x80;
+	text->high = 0xBF;
+	return true;
+}
+
+/* Takes the next piece of a text. Returns false at the first byte after which the text cannot
+ * become valid any more, even inside a sequence that is not yet whole. */
+static inline bool utf8_take_piece(struct utf8_pieces *text, const char *piece, size_t length)
+{
+	const unsigned char *s = (const unsigned char *)piece;
+	size_t at = 0;
+
+	while (text->missing > 0 && at < length)
+		if (!utf8_continue_sequence(text, s[at++]))
+			return false;
+	at += utf8_valid_prefix(piece + at, length - at);
+	if (at < length && !utf8_begin_sequence(text, s[at++]))
+		return false;
+	while (at < length)
+		if (!utf8_continue_sequence(text, s[at++]))
+			return false;
+	return true;
 }
 
 #endif

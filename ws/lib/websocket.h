@@ -1,11 +1,12 @@
 /*
- * A WebSocket endpoint in C: one process a client, run by websocketd.
+ * A WebSocket endpoint in C.
  *
  *	#include "websocket.h"
  *
  *	static void greet(struct websocket *ws)
  *	{
- *		websocket_send(ws, "hello", 5);
+ *		if (websocket_send(ws, "hello", 5) < 0)
+ *			websocket_close(ws);
  *	}
  *
  *	int main(void)
@@ -13,18 +14,32 @@
  *		return websocket_run(greet);
  *	}
  *
- * All lengths are in bytes. A message is one text message of RFC 6455 (section
- * 5.6): valid UTF-8 of any content but a newline, which websocketd takes for
- * the end of the message. It may be empty and may contain NUL.
+ * The same program runs in two ways, and looks by itself which it is to be:
+ *   by websocketd  one process for each client, as CGI has it
+ *   resident       one process for all its clients, as FastCGI has it, if standard input is a
+ *                  listening socket; there the view of each client runs as a coroutine
  *
- * No function here blocks but websocket_wait and websocket_send, and neither
- * blocks the client's own sending: while they wait, they take in what it sends,
- * up to a limit. (A program that only writes while websocketd writes to it
- * hangs, and with it the connection, for ever.)
+ * A view is a function that has the connection of one client and returns when it
+ * has done with it. In a resident process a view lets the others go on while it
+ * is in websocket_wait, websocket_send, websocket_poll or a function of push.h,
+ * and only then. So it must not block elsewhere (sleep, a query of a database):
+ * that would stop every client of its worker. It must not end the process, nor
+ * keep much on its stack, which has 64 KiB: one that runs over ends its worker.
+ * And getenv has no variable of the client's: websocket_variable has them.
  *
- * A struct websocket belongs to one thread. There is no other state: no
- * function sets a global variable or the locale, and none writes to standard
- * output or standard error, but for websocket_run.
+ * All lengths are in bytes. A message is one message of RFC 6455 (section 5.6).
+ * Text is valid UTF-8, may be empty and may contain NUL. By websocketd it cannot
+ * contain a newline, which websocketd takes for the end of the message, and
+ * binary messages can be neither received nor sent.
+ *
+ * No function here blocks but websocket_wait, websocket_send, websocket_send_binary
+ * and websocket_poll, and none of them blocks the client's own sending: while they
+ * wait, they take in what it sends, up to a limit. (A program that only writes
+ * while websocketd writes to it hangs, and with it the connection, for ever.)
+ *
+ * A struct websocket belongs to one thread, in a resident process to its view.
+ * There is no other state: no function sets a global variable or the locale, and
+ * none writes to standard output or, but under websocket_run, to standard error.
  */
 #ifndef WEBSOCKET_H
 #define WEBSOCKET_H
@@ -36,27 +51,41 @@
 extern "C" {
 #endif
 
+/* The compiler warns where the result of such a function is dropped. */
+#ifdef __GNUC__
+#define WEBSOCKET_CHECKED __attribute__((warn_unused_result))
+#else
+#define WEBSOCKET_CHECKED
+#endif
+
 /* one client's connection; opaque */
 struct websocket;
 
+struct pollfd; /* of <poll.h> */
+
 /* A message that came in. The text belongs to the library: it stays until the
- * next websocket_wait, websocket_read or websocket_close of its connection. A
- * NUL follows it that length does not count. */
+ * next websocket_wait, websocket_read, websocket_poll, websocket_count_messages,
+ * websocket_has_messages or websocket_close of its connection. A NUL follows it
+ * that length does not count. */
 struct websocket_message {
 	const char *text;
 	size_t length;
+	bool is_binary; /* never by websocketd */
 };
 
 /* what websocket_wait and websocket_read found */
 enum websocket_event {
 	/* The connection ended for a reason that an operator should know:
 	 * websocket_reason tells it, and errno is set:
-	 *   EILSEQ    the client sent text that is not valid UTF-8
-	 *   EBADMSG   the client sent a binary message
-	 *   EMSGSIZE  the client sent a message over the limit
-	 *   ENOBUFS   the client sent more, while a send waited, than the queue takes
-	 *   ENOMEM    memory is short
-	 *   another   a system call failed with it
+	 *   EILSEQ     the client sent text that is not valid UTF-8
+	 *   EBADMSG    the client sent a binary message (by websocketd)
+	 *   EMSGSIZE   the client sent a message over the limit
+	 *   ENOBUFS    the client sent more, while a send waited, than the queue takes, or
+	 *              memory for all clients is short
+	 *   EPROTO     the client broke a rule of RFC 6455 (resident)
+	 *   ETIMEDOUT  the client took nothing for too long, or did not answer a ping (resident)
+	 *   ENOMEM     memory is short
+	 *   another    a system call failed with it
 	 * Every later call returns the same. */
 	WEBSOCKET_ERROR = -1,
 	/* nothing yet: the time is up, or nothing was there to read */
@@ -79,37 +108,65 @@ enum websocket_event {
 /* how many messages of the largest size may wait unread while a send waits for the client */
 #define WEBSOCKET_MAX_QUEUE 16
 
-/*
- * True if this program was started for a WebSocket, that is by websocketd:
- * GATEWAY_INTERFACE (RFC 3875 4.1.4) begins with "websocketd-CGI/".
- */
+/* True if this program was started for WebSockets, in either way. */
 bool is_websocket(void);
 
 /*
- * The whole main of an endpoint: calls view once, with the connection on
- * standard input and output, and returns the exit status for main:
- *   0  the connection ended in an ordinary way, or the program was started by
- *      hand with --version as its argument, and printed that of the library
- *   1  it ended with an error, of which one line on standard error tells
- *   2  the program was not started by websocketd, or WEBSOCKET_MAX_MESSAGE is
- *      no number of bytes from 1 to 1073741824; a line on standard error says so
+ * The whole main of an endpoint. It looks at what the program was given, in this
+ * order:
+ *   GATEWAY_INTERFACE (RFC 3875 4.1.4) is websocketd's: calls view once, with the connection on
+ *     standard input and output
+ *   standard input is a listening socket: calls view for each client, until SIGTERM, SIGINT or
+ *     SIGUSR1; other processes may share the socket
+ *   the program's first argument is --help or --version: prints what that asks for
+ * It returns the exit status for main:
+ *   0  the connection ended in an ordinary way, the resident process was stopped, or the argument
+ *      was answered
+ *   1  the connection ended with an error, or the socket failed; one line on standard error tells
+ *      which and why
+ *   2  the program was given none of these, or a variable of the environment that sets a limit is
+ *      not a number in its range; a line on standard error says so
  * While view runs, SIGPIPE is ignored, and SIGTERM and SIGINT are blocked: they
  * end the connection instead. The scheduling policy, if it was SCHED_OTHER, is
  * SCHED_BATCH (sched(7)): it costs less, but may wait some milliseconds beside a
  * program that computes; view may set it back. A process that it starts inherits
- * all of this. When view returns, standard input, output and error are closed:
+ * all of this. When it returns, standard input, output and error are closed:
  * nothing can be done after it but to end.
  */
 int websocket_run(void (*view)(struct websocket *ws));
 
 /*
  * A variable of the handshake, as CGI names them (RFC 3875 4.1): REMOTE_ADDR,
- * QUERY_STRING, PATH_INFO, and HTTP_USER_AGENT and so on for each header but
- * Host. NULL if there is none. The string belongs to the environment. Behind
- * a proxy REMOTE_ADDR is the proxy's; of HTTP_X_FORWARDED_FOR only the last
- * address can be trusted, since the client may have sent the others itself.
+ * QUERY_STRING, PATH_INFO, and HTTP_USER_AGENT and so on for each header. NULL if
+ * there is none. The string belongs to the library, and stays as long as ws does.
+ *   resident       REMOTE_ADDR is the client's address as the web server saw it. A header whose
+ *                  name has an underscore, and Proxy, are left out.
+ *   by websocketd  REMOTE_ADDR is the web server's, and the last address of
+ *                  HTTP_X_FORWARDED_FOR the client's; there is no HTTP_HOST.
  */
 const char *websocket_variable(struct websocket *ws, const char *name);
+
+/*
+ * Answers the handshake now, and selects a subprotocol (RFC 6455 1.9), or none if
+ * protocol is NULL. Without it the first wait, read, count, send or poll does, and
+ * selects none. Returns 0, or -1 with errno set:
+ *   EINVAL   the client did not offer the protocol
+ *   EALREADY the handshake was answered before
+ *   ENOTSUP  by websocketd, which has answered the handshake: only NULL can be asked for
+ *   EPIPE    the connection is over
+ */
+int websocket_accept(struct websocket *ws, const char *protocol) WEBSOCKET_CHECKED;
+
+/*
+ * Answers the handshake with an HTTP status of 400 to 599 instead, such as 401, 403
+ * or 404, and closes: a view decides by a cookie, the path or the query. By
+ * websocketd, which has answered the handshake, it closes, and a line in the log
+ * says with which status it would have. Returns 0, or -1 with errno set:
+ *   EINVAL   the status is not one of an error
+ *   EALREADY the handshake was answered before; the connection is closed
+ *   EPIPE    the connection is over
+ */
+int websocket_refuse(struct websocket *ws, int status);
 
 /*
  * Waits for the next message, for at most timeout_ms milliseconds (0 does not
@@ -129,33 +186,63 @@ size_t websocket_count_messages(struct websocket *ws);
 bool websocket_has_messages(struct websocket *ws);
 
 /*
- * Sends one message of length bytes at text, which remain the caller's. It is
- * written before the function returns, and the function waits if the client is
- * slow to read. Returns 0, or -1 with errno set:
- *   EINVAL  the text contains a newline, and would arrive as two messages
+ * Waits for descriptors of the view's own beside the client: poll(2) of a set of count, which
+ * keeps the client served and, in a resident process, lets the others go on. Returns
+ *   > 0  so many of the set have revents
+ *   0    the time is up, or websocket_read has something to return: a message came, or the
+ *        connection is over
+ *   -1   with errno set by a system call
+ */
+int websocket_poll(struct websocket *ws, struct pollfd *set, size_t count, int timeout_ms);
+
+/*
+ * Sends one message of length bytes at text, which remain the caller's. The
+ * function waits if the client is slow to read, in a resident process for 30
+ * seconds at most without the client taking anything.
+ * By websocketd it is written before the function returns. In a resident process
+ * it is sent at the latest when the view waits again: what a burst of messages
+ * makes the view send goes out together.
+ * Returns 0, or -1 with errno set:
+ *   EINVAL  by websocketd, the text contains a newline, and would arrive as two messages
  *   EILSEQ  the text is not valid UTF-8 (RFC 6455 8.1)
  *   EPIPE   the connection is over, websocket_wait will tell why
- * After EINVAL and EILSEQ nothing was sent, and the connection is as before.
+ * After EINVAL and EILSEQ nothing was sent, and the connection is as before; the
+ * first of them leaves a line in the log.
  */
-int websocket_send(struct websocket *ws, const char *text, size_t length);
+int websocket_send(struct websocket *ws, const char *text, size_t length) WEBSOCKET_CHECKED;
+
+/* The same with a binary message. By websocketd -1 with errno ENOTSUP. */
+int websocket_send_binary(struct websocket *ws, const void *bytes, size_t length) WEBSOCKET_CHECKED;
 
 /* true if nothing can be sent any more; messages that came before may still be there to be read */
 bool websocket_is_closed(struct websocket *ws);
 
 /*
- * Closes the connection and drops what was not read. The client sees the end
- * of the TCP connection without a close frame (code 1006): websocketd sends
- * none. Closing twice does nothing. ws stays valid.
+ * Closes the connection with code 1000 and drops what was not read. By websocketd,
+ * which sends no close frame, the client sees code 1006 instead. Closing twice
+ * does nothing. ws stays valid. A view that returns closes as well.
  */
 void websocket_close(struct websocket *ws);
+
+/*
+ * The same with a code and a reason (RFC 6455 7.4), a string of UTF-8 of at most 123
+ * bytes, or NULL. Returns 0, or -1 with errno EINVAL if the reason is neither or the
+ * code is not one that may be sent: 1000 to 1003, 1007 to 1014, and 3000 to 4999.
+ */
+int websocket_close_with(struct websocket *ws, int code, const char *reason);
+
+/* The code that the client closed with, 1005 if it gave none; 1006 if the connection was lost, is
+ * closed by this side, and by websocketd always; 0 while it is open. */
+int websocket_close_code(struct websocket *ws);
 
 /* after WEBSOCKET_ERROR, its cause in English, in memory of the library; otherwise NULL */
 const char *websocket_reason(struct websocket *ws);
 
 /*
- * A descriptor to poll beside others of your own. It is readable when there may
- * be something to read, or the connection is over: then call websocket_read.
- * Do not read from it. It belongs to ws. -1 with errno set if it cannot be made.
+ * A descriptor to poll beside others of your own, where websocket_poll does not do.
+ * It is readable when there may be something to read, or the connection is over:
+ * then call websocket_read. Do not read from it. It belongs to ws. -1 with errno set
+ * if it cannot be made, and ENOTSUP in a resident process.
  */
 int websocket_fd(struct websocket *ws);
 

@@ -1,0 +1,175 @@
+#!/usr/bin/python3
+"""
+Many clients of a resident endpoint, most of whom misbehave: how they are spread over the workers, what they cost in memory,
+and that whatever some of them do, the others are served.
+"""
+import os
+import pathlib
+import resource
+import select
+import signal
+import struct
+import sys
+
+sys.path.insert(0, f"{sys.path[0]}/../lib")
+import frames
+import stack
+import tap
+from frames import CLOSE, TEXT
+from resident import Endpoint
+
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+MANY = 1000 if hard >= 4096 else hard // 4
+NO_LIMIT = {"WEBSOCKET_MAX_PER_ADDRESS": "0"}
+
+
+def check_served(client, name):
+    """A client that is open still gets its message back."""
+    client.send(frames.text(name.encode()))
+    tap.equal(client.frame(), (TEXT, name.encode()), f"{name}: another client is served")
+
+
+def check_spread():
+    with Endpoint(workers=4, **NO_LIMIT) as echo:
+        count = min(2000, 2 * MANY)
+        clients = [echo.connect() for _ in range(count)]
+        shares = []
+        for process in echo.processes:
+            shares.append(echo.figures(process)[0])
+        tap.equal(sum(shares), count, f"{count} clients that come one by one are connected")
+        tap.ok(all(count / 8 <= share <= count * 3 / 8 for share in shares), f"each of four workers has between half and 1.5 times the mean: {shares}")
+        for client in clients:
+            client.close()
+        tap.ok(stack.wait_until(lambda: not any(echo.figures(process)[0] for process in echo.processes), 30), "all of them are gone")
+        tap.equal(echo.stop(), [0] * 4, "the workers end with status 0")
+
+
+def check_memory():
+    with Endpoint(**NO_LIMIT) as echo:
+        pid = echo.processes[0].pid
+        first = echo.connect(after=frames.text(b"hi"))
+        first.frame()
+        before = stack.memory(pid, "Pss")
+        clients = [echo.connect() for _ in range(MANY)]
+        idle = (stack.memory(pid, "Pss") - before) / MANY
+        for client in clients:
+            client.send(frames.text(b"Hello, World!") * 20)
+        for client in clients:
+            client.texts(20)
+        used = (stack.memory(pid, "Pss") - before) / MANY
+        if not stack.SANITIZED:
+            tap.ok(idle <= 6, f"an idle client costs {idle:.1f} KiB of memory, 6 at most")
+            tap.ok(used <= max(6, 1.1 * idle), f"after 20 messages it costs {used:.1f} KiB")
+        check_served(first, f"{MANY} idle clients")
+
+
+def check_huge_frame():
+    with Endpoint() as echo:
+        pid = echo.processes[0].pid
+        other = echo.connect(after=frames.text(b"hi"))
+        other.frame()
+        before = stack.memory(pid, "VmHWM", "status")
+        attacker = echo.connect(after=frames.header(0x82, 1 << 62, None, True) + frames.MASK)
+        attacker.socket.setblocking(False)
+        sent = 0
+        while sent < 64 << 20:
+            select.select([], [attacker.socket], [], 30)
+            try:
+                sent += attacker.socket.send(bytes(1 << 20))
+            except BlockingIOError:
+                continue
+            except OSError:
+                break
+        attacker.socket.settimeout(30)
+        tap.equal(attacker.frame()[1][:2], struct.pack("!H", 1009), "a frame of 4 EiB is ended with 1009")
+        grown = stack.memory(pid, "VmHWM", "status") - before
+        tap.ok(stack.SANITIZED or grown < 2048, f"memory grew by {grown} KiB, less than 2 MiB")
+        check_served(other, "one huge frame")
+
+
+def check_half_messages():
+    """Each of many announces a message of the largest size, and stops half-way."""
+    limit = 64 << 20
+    with Endpoint(WEBSOCKET_MAX_MEMORY=str(limit), **NO_LIMIT) as echo:
+        other = echo.connect()
+        pid = echo.processes[0].pid
+        before = stack.memory(pid, "VmHWM", "status")
+        half = frames.header(0x82, 1 << 20, None, True) + frames.MASK + bytes(1 << 19)
+        clients = [echo.connect(head=b"") for _ in range(MANY)]
+        for client in clients:
+            client.socket.setblocking(False)
+            client.left = client.head("/echo") + half
+        waiting = {client.socket: client for client in clients}
+        while waiting:  # until each has sent its half, or was sent away
+            for ready in select.select([], list(waiting), [], 30)[1] if len(waiting) < 500 else poll(waiting):
+                client = waiting[ready]
+                try:
+                    client.left = client.left[ready.send(client.left):]
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    client.left = b""
+                if not client.left:
+                    del waiting[ready]
+        check_served(other, f"{MANY} halves of a message")
+        grown = stack.memory(pid, "VmHWM", "status") - before
+        tap.ok(stack.SANITIZED or grown < 2 * (limit >> 10), f"they took {grown} KiB of memory, with a limit of {limit >> 10}")
+        for client in clients:
+            client.close()
+        tap.ok(stack.wait_until(lambda: echo.figures()[:2] == [1, 0], 30), "when they are gone nothing of them is left")
+
+
+def poll(waiting):
+    poller = select.poll()
+    by_number = {}
+    for one in waiting:
+        poller.register(one, select.POLLOUT)
+        by_number[one.fileno()] = one
+    return [by_number[number] for number, _ in poller.poll(30000)]
+
+
+def check_slow_handshakes():
+    with Endpoint(**NO_LIMIT) as echo:
+        other = echo.connect()
+        clients = [echo.connect(head=b"") for _ in range(2 * MANY)]
+        head = clients[0].head("/echo")
+        for at in range(len(head)):
+            for client in clients:
+                client.send(head[at:at + 1]) if at < 40 else None
+            if at in (10, 30):
+                check_served(other, f"{len(clients)} handshakes byte by byte, at byte {at}")
+        for client in clients:
+            client.send(head[40:])
+        for client in clients:
+            client.take_answer()
+        tap.equal([client.status for client in clients], [101] * len(clients), f"{len(clients)} handshakes are accepted in the end")
+
+
+def check_descriptors():
+    """At the limit of descriptors nobody who is connected notices, and others wait."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (40, hard))
+    with Endpoint(**NO_LIMIT) as echo:
+        resource.prlimit(echo.processes[0].pid, resource.RLIMIT_NOFILE, (40, 40))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        first = echo.connect()
+        clients = [echo.connect(head=b"") for _ in range(60)]
+        for client in clients:
+            client.send(client.head("/echo"))
+        tap.ok(stack.wait_until(lambda: any("Too many open files" in line for line in echo.log()), 30), "the log says that descriptors are short")
+        check_served(first, "no descriptor is left")
+        for client in clients:
+            client.close()
+        late = echo.connect()
+        tap.equal(late.status, 101, "when others have left, a further client is accepted")
+        tap.equal(sum("Too many open files" in line for line in echo.log()) < 5, True, "the log has few lines of it")
+        tap.equal(echo.stop(), [0], "the worker ends with status 0")
+
+
+check_spread()
+check_memory()
+check_huge_frame()
+check_half_messages()
+check_slow_handshakes()
+check_descriptors()
+tap.done()

@@ -1,0 +1,276 @@
+/* the CGI variables of a handshake (RFC 3875 4.1): "NAME=value" strings in one block, of which the
+ * last is empty */
+#include "field.h"
+#include "handshake.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The block while it is written. Without bytes, as in a first pass, its length alone is found. */
+struct block {
+	char *bytes;
+	size_t length;
+};
+
+static void put(struct block *block, char c)
+{
+	if (block->bytes)
+		block->bytes[block->length] = c;
+	block->length++;
+}
+
+static void put_span(struct block *block, struct span span)
+{
+	if (block->bytes && span.length > 0)
+		memcpy(block->bytes + block->length, span.bytes, span.length);
+	block->length += span.length;
+}
+
+static void put_text(struct block *block, const char *text)
+{
+	put_span(block, span_of(text));
+}
+
+/* a whole variable, with its NUL */
+static void put_variable(struct block *block, const char *name, struct span value)
+{
+	put_text(block, name);
+	put(block, '=');
+	put_span(block, value);
+	put(block, '\0');
+}
+
+/* takes the next byte off an escaped path, and decodes it: target_split has found its escapes good
+ */
+static char next_decoded(struct span *path)
+{
+	bool is_escape = *path->bytes == '%';
+	char c = *path->bytes;
+
+	if (is_escape)
+		c = (char)(hex_digit(path->bytes[1]) << 4 | hex_digit(path->bytes[2]));
+	path->bytes += is_escape ? 3 : 1;
+	path->length -= is_escape ? 3 : 1;
+	return c;
+}
+
+static void put_decoded(struct block *block, const char *name, struct span path)
+{
+	put_text(block, name);
+	put(block, '=');
+	while (path.length > 0)
+		put(block, next_decoded(&path));
+	put(block, '\0');
+}
+
+/* true if a segment of a path is that text once it is decoded */
+static bool is_decoded(struct span segment, const char *text)
+{
+	for (; segment.length > 0 && *text; text++)
+		if (next_decoded(&segment) != *text)
+			return false;
+	return segment.length == 0 && *text == '\0';
+}
+
+/* how much of a path is that of the script: up to the first segment of the program's name, or 0 */
+static size_t script_length(struct span path, const char *program)
+{
+	struct span rest = path;
+	struct span segment;
+
+	while (span_cut(&rest, '/', &segment))
+		if (is_decoded(segment, program))
+			return (size_t)(segment.bytes + segment.length - path.bytes);
+	return 0;
+}
+
+/* takes the next field off the rest of a head: false at its end */
+static bool next_field(struct span *rest, struct span *name, struct span *value)
+{
+	struct span line;
+
+	return span_next_line(rest, &line) && span_split_field(line, name, value);
+}
+
+/* the value of the last field of that name, or an empty span */
+static struct span last_value(struct span fields, const char *wanted)
+{
+	struct span last = {0};
+	struct span name;
+	struct span value;
+
+	while (next_field(&fields, &name, &value))
+		if (span_is(name, wanted))
+			last = value;
+	return last;
+}
+
+/* a name with an underscore would pass for one with a hyphen, and HTTP_PROXY for a setting */
+static bool is_left_out(struct span name)
+{
+	return memchr(name.bytes, '_', name.length) || span_is(name, "Proxy");
+}
+
+/* true if a field of that name comes before the end */
+static bool is_repeated(struct span fields, struct span wanted)
+{
+	struct span name;
+	struct span value;
+
+	while (next_field(&fields, &name, &value) && name.bytes != wanted.bytes)
+		if (span_is_same(name, wanted))
+			return true;
+	return false;
+}
+
+/* HTTP_ and the name in upper case, with _ for - (RFC 3875 4.1.18) */
+static void put_field_name(struct block *block, struct span name)
+{
+	put_text(block, "HTTP_");
+	for (size_t i = 0; i < name.length; i++) {
+		char c = name.bytes[i];
+		put(block, c == '-' ? '_' : c >= 'a' && c <= 'z' ? (char)(c & ~0x20) : c);
+	}
+	put(block, '=');
+}
+
+/* a variable for each name: the values of fields that share it are joined as one field would have
+ * them (RFC 9110 5.3; for Cookie RFC 6265 4.2.1) */
+static void put_fields(struct block *block, const struct span fields)
+{
+	struct span rest = fields;
+	struct span name;
+	struct span value;
+
+	while (next_field(&rest, &name, &value)) {
+		if (is_left_out(name) || is_repeated(fields, name))
+			continue;
+		put_field_name(block, name);
+		put_span(block, value);
+		struct span later = rest;
+		for (struct span other; next_field(&later, &other, &value);)
+			if (span_is_same(other, name)) {
+				put_text(block, span_is(name, "Cookie") ? "; " : ", ");
+				put_span(block, value);
+			}
+		put(block, '\0');
+	}
+}
+
+/* the address that the web server has added to X-Forwarded-For: the last one, in the usual
+ * spelling. False if that is not an IP address. */
+static bool forwarded_address(struct span fields, char address[INET6_ADDRSTRLEN])
+{
+	struct span list = last_value(fields, "X-Forwarded-For");
+	struct span last = {0};
+	struct in6_addr bytes; /* has room for an IPv4 address too */
+	char text[INET6_ADDRSTRLEN] = "";
+
+	while (span_cut(&list, ',', &last))
+		continue;
+	last = span_trim(last);
+	if (last.length >= sizeof text)
+		return false;
+	memcpy(text, last.length > 0 ? last.bytes : text, last.length);
+	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
+	return inet_pton(family, text, &bytes) == 1 &&
+	       inet_ntop(family, &bytes, address, INET6_ADDRSTRLEN);
+}
+
+static void put_address(struct block *block, struct span fields, const char *address)
+{
+	char forwarded[INET6_ADDRSTRLEN];
+
+	if (address == NULL && forwarded_address(fields, forwarded))
+		address = forwarded;
+	if (address)
+		put_variable(block, "REMOTE_ADDR", span_of(address));
+}
+
+/* The authority of the target goes before Host (RFC 9112 3.2.2). The port is that of http unless it
+ * is told: nothing else is known of what the client connected to. */
+static void put_server(struct block *block, struct span fields, const struct target *target)
+{
+	struct span host = target->host;
+	struct span port = target->port;
+
+	if (host.length == 0)
+		host_split(last_value(fields, "Host"), &host, &port);
+	put_variable(block, "SERVER_NAME", host);
+	put_variable(block, "SERVER_PORT", port.length > 0 ? port : span_of("80"));
+}
+
+static void put_target(struct block *block, const struct target *target, const char *program)
+{
+	size_t script = script_length(target->path, program);
+	struct span uri = target->origin_form;
+
+	put_text(block, "REQUEST_URI=");
+	if (uri.length == 0 || *uri.bytes != '/')
+		put(block, '/');
+	put_span(block, uri);
+	put(block, '\0');
+	put_decoded(block, "SCRIPT_NAME", (struct span){target->path.bytes, script});
+	put_decoded(block, "PATH_INFO",
+		    (struct span){target->path.bytes + script, target->path.length - script});
+	put_variable(block, "QUERY_STRING", target->query);
+}
+
+static void put_all(struct block *block, struct span head, const char *program, const char *address)
+{
+	struct span line;
+	struct span method;
+	struct span bytes;
+	struct target target;
+
+	while (!span_next_line(&head, &line)) /* an empty line may come first */
+		continue;
+	span_cut(&line, ' ', &method);
+	span_cut(&line, ' ', &bytes);
+	target_split(bytes, &target);
+	put_variable(block, "GATEWAY_INTERFACE", span_of("CGI/1.1"));
+	put_variable(block, "SERVER_SOFTWARE", span_of("duplex"));
+	put_variable(block, "SERVER_PROTOCOL", span_of("HTTP/1.1"));
+	put_variable(block, "REQUEST_METHOD", method);
+	put_target(block, &target, program);
+	put_server(block, head, &target);
+	put_address(block, head, address);
+	put_fields(block, head);
+	put(block, '\0');
+}
+
+char *handshake_variables(const struct handshake *handshake, const char *head, const char *program,
+			  const char *address)
+{
+	struct span bytes = {head, handshake->length};
+	struct block block = {0};
+
+	put_all(&block, bytes, program, address);
+	block.bytes = malloc(block.length);
+	if (block.bytes == NULL)
+		return NULL;
+	block.length = 0;
+	put_all(&block, bytes, program, address);
+	return block.bytes;
+}
+
+const char *handshake_variable(const char *variables, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (; *variables; variables += strlen(variables) + 1)
+		if (strncmp(variables, name, length) == 0 && variables[length] == '=')
+			return variables + length + 1;
+	return NULL;
+}
+
+size_t handshake_variables_size(const char *variables)
+{
+	const char *at = variables;
+
+	while (*at)
+		at += strlen(at) + 1;
+	return (size_t)(at - variables) + 1;
+}

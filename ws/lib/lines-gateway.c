@@ -1,0 +1,60 @@
+/* what websocketd has done and told before the program began: the handshake and its variables */
+#include "lines.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ADDRESS = 64 };
+
+bool lines_is_started_by_websocketd(void)
+{
+	static const char gateway[] = "websocketd-CGI/";
+	const char *interface = getenv("GATEWAY_INTERFACE");
+
+	return interface && strncmp(interface, gateway, sizeof gateway - 1) == 0;
+}
+
+/* websocketd has answered the handshake before the program began */
+int lines_accept(struct websocket *ws, const char *protocol)
+{
+	(void)ws;
+	if (protocol == NULL)
+		return 0;
+	errno = ENOTSUP;
+	return -1;
+}
+
+int lines_refuse(struct websocket *ws, int status)
+{
+	char text[80];
+
+	snprintf(text, sizeof text, "refused with status %d, after websocketd had accepted",
+		 status);
+	connection_log(ws, text);
+	return 0;
+}
+
+const char *lines_variable(struct websocket *ws, const char *name)
+{
+	(void)ws;
+	return getenv(name);
+}
+
+/* the address that the nearest proxy saw, or the one that websocketd saw, if it looks like one */
+const char *lines_address(struct websocket *ws)
+{
+	const char *forwarded = lines_variable(ws, "HTTP_X_FORWARDED_FOR");
+	const char *last = forwarded ? strrchr(forwarded, ',') : NULL;
+	const char *address = last ? last + 1 : forwarded;
+
+	if (address == NULL)
+		address = lines_variable(ws, "REMOTE_ADDR");
+	if (address == NULL)
+		return "unknown client";
+	address += strspn(address, " ");
+
+	size_t length = strspn(address, "0123456789abcdefABCDEF.:[]");
+	return address[length] || length > MAX_ADDRESS ? "unknown client" : address;
+}

@@ -1,0 +1,199 @@
+#include "coroutine.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#ifdef __has_feature
+#if __has_feature(address_sanitizer) && !defined __SANITIZE_ADDRESS__
+#define __SANITIZE_ADDRESS__
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#else
+#define __sanitizer_start_switch_fiber(fake, bottom, size) \
+	((void)(fake), (void)(bottom), (void)(size))
+#define __sanitizer_finish_switch_fiber(fake, bottom, size) \
+	((void)(fake), (void)(bottom), (void)(size))
+#endif
+
+/* lies directly below the room */
+struct coroutine {
+	ucontext_t context;
+	void (*function)(void *room);
+	char *mapping; /* begins with the guard */
+	struct coroutine *next_free;
+	bool has_returned;
+	void *fake_stack; /* of AddressSanitizer, which has to be told of each change of the stack
+			   */
+};
+
+/* To map a stack costs more than all else of a connection, so some are kept for the next. */
+enum { MAX_FREE = 64, ALIGNMENT = 64 };
+
+/* No page of it is ever used. It is more than one, as a function with a large frame may reach over
+ * one. */
+enum { GUARD_SIZE = 65536 };
+
+static struct coroutine *free_list;
+static size_t free_count;
+
+static struct coroutine *running;
+static ucontext_t outside;
+static const void *outside_bottom;
+static size_t outside_size;
+static void (*outside_function)(void *argument); /* is to be called there, or NULL */
+static void *outside_argument;
+
+static size_t aligned(size_t size)
+{
+	return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static struct coroutine *of_room(void *room)
+{
+	return (struct coroutine *)((char *)room - aligned(sizeof(struct coroutine)));
+}
+
+static void *room_of(struct coroutine *coroutine)
+{
+	return (char *)coroutine + aligned(sizeof *coroutine);
+}
+
+static char *stack_of(const struct coroutine *coroutine)
+{
+	return coroutine->mapping + GUARD_SIZE;
+}
+
+static size_t stack_size(const struct coroutine *coroutine)
+{
+	return (size_t)((const char *)coroutine - stack_of(coroutine));
+}
+
+static void switch_to_outside(struct coroutine *self, bool is_last)
+{
+	__sanitizer_start_switch_fiber(is_last ? NULL : &self->fake_stack, outside_bottom,
+				       outside_size);
+	swapcontext(&self->context, &outside);
+	__sanitizer_finish_switch_fiber(self->fake_stack, &outside_bottom, &outside_size);
+}
+
+/* makecontext passes integers alone, so the coroutine is found by the variable */
+static void enter(void)
+{
+	struct coroutine *self = running;
+
+	__sanitizer_finish_switch_fiber(NULL, &outside_bottom, &outside_size);
+	self->function(room_of(self));
+	self->has_returned = true;
+	switch_to_outside(self, true);
+}
+
+/* maps a stack; where its struct lies depends on the size of the room */
+static char *map(void)
+{
+	size_t size = GUARD_SIZE + COROUTINE_STACK_SIZE;
+	char *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+
+	if (mapping == MAP_FAILED)
+		return NULL;
+	if (mprotect(mapping, GUARD_SIZE, PROT_NONE) == 0)
+		return mapping;
+	munmap(mapping, size);
+	return NULL;
+}
+
+static char *take_stack(void)
+{
+	struct coroutine *coroutine = free_list;
+
+	if (coroutine == NULL)
+		return map();
+	free_list = coroutine->next_free;
+	free_count--;
+	return coroutine->mapping;
+}
+
+static void prepare(struct coroutine *coroutine)
+{
+	getcontext(&coroutine->context);
+	coroutine->context.uc_stack.ss_sp = stack_of(coroutine);
+	coroutine->context.uc_stack.ss_size = stack_size(coroutine);
+	makecontext(&coroutine->context, enter, 0);
+}
+
+void *coroutine_create(size_t size, void (*function)(void *room))
+{
+	char *mapping = take_stack();
+
+	if (mapping == NULL)
+		return NULL;
+	void *room = mapping + GUARD_SIZE + COROUTINE_STACK_SIZE - aligned(size);
+	struct coroutine *coroutine = of_room(room);
+	memset(room, 0, size);
+	memset(coroutine, 0, sizeof *coroutine);
+	coroutine->mapping = mapping;
+	coroutine->function = function;
+	prepare(coroutine);
+	return room;
+}
+
+static void switch_to(struct coroutine *coroutine)
+{
+	void *fake_stack = NULL;
+
+	__sanitizer_start_switch_fiber(&fake_stack, stack_of(coroutine), stack_size(coroutine));
+	swapcontext(&outside, &coroutine->context);
+	__sanitizer_finish_switch_fiber(fake_stack, NULL, NULL);
+}
+
+bool coroutine_resume(void *room)
+{
+	struct coroutine *coroutine = of_room(room);
+
+	running = coroutine;
+	switch_to(coroutine);
+	while (outside_function) {
+		void (*function)(void *argument) = outside_function;
+		outside_function = NULL;
+		function(outside_argument);
+		switch_to(coroutine);
+	}
+	running = NULL;
+	return !coroutine->has_returned;
+}
+
+void coroutine_call_outside(void (*function)(void *argument), void *argument)
+{
+	outside_function = function;
+	outside_argument = argument;
+	switch_to_outside(running, false);
+}
+
+void coroutine_suspend(void)
+{
+	switch_to_outside(running, false);
+}
+
+void coroutine_free(void *room)
+{
+	struct coroutine *coroutine = of_room(room);
+
+	if (free_count == MAX_FREE) {
+		munmap(coroutine->mapping, GUARD_SIZE + COROUTINE_STACK_SIZE);
+		return;
+	}
+	coroutine->next_free = free_list;
+	free_list = coroutine;
+	free_count++;
+}
+
+bool coroutine_has_run_over(const void *address)
+{
+	const char *at = address;
+
+	return running && at >= running->mapping && at < stack_of(running);
+}

@@ -1,0 +1,39 @@
+/*
+ * Coroutines: functions that can suspend themselves and be resumed where they
+ * were, each on a stack of its own. A process has one that runs, or none.
+ *
+ * The caller's data of a coroutine, its room, lies at the top of the stack, and
+ * the coroutine's own state and first frames below it: one that suspends itself
+ * near its beginning costs a page of memory.
+ */
+#ifndef COROUTINE_H
+#define COROUTINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { COROUTINE_STACK_SIZE = 65536 };
+
+/* Makes a coroutine that will call function with its room: size bytes, at most a page, that are
+ * zero. Nothing of it runs yet. Returns the room, by which it is known, or NULL with errno ENOMEM.
+ */
+void *coroutine_create(size_t size, void (*function)(void *room));
+
+/* Runs it until it suspends itself or returns. True if it can be resumed again. It must not be
+ * called from within a coroutine. */
+bool coroutine_resume(void *room);
+
+/* goes back to whoever resumed the coroutine that runs */
+void coroutine_suspend(void);
+
+/* Calls a function on the stack outside, for one that needs a lot of it: it would leave pages of this
+ * coroutine's stack in use for as long as the coroutine lives. The function must not suspend. */
+void coroutine_call_outside(void (*function)(void *argument), void *argument);
+
+/* frees a coroutine that has returned, with its room */
+void coroutine_free(void *room);
+
+/* true if a coroutine runs, and the address lies where only a stack that ran over gets to */
+bool coroutine_has_run_over(const void *address);
+
+#endif

@@ -1,0 +1,71 @@
+#include "loop.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVENTS = 128, LONGEST_MS = 60000 };
+
+/* a clock of some milliseconds is enough, and costs less */
+void loop_read_clock(struct loop *loop)
+{
+	struct timespec now;
+
+	if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) == 0)
+		loop->now = now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+int loop_open(struct loop *loop)
+{
+	*loop = (struct loop){.epoll = epoll_create1(EPOLL_CLOEXEC)};
+	loop_read_clock(loop);
+	return loop->epoll < 0 ? -1 : 0;
+}
+
+int loop_watch(struct loop *loop, struct watch *watch, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.ptr = watch};
+	int operation = watch->events == 0 ? EPOLL_CTL_ADD
+			: events == 0      ? EPOLL_CTL_DEL
+					   : EPOLL_CTL_MOD;
+
+	if (watch->events == events)
+		return 0;
+	if (epoll_ctl(loop->epoll, operation, watch->fd, &event) < 0)
+		return -1;
+	watch->events = events;
+	return 0;
+}
+
+static int time_to_wait(const struct loop *loop, bool is_busy)
+{
+	const struct timer *first = timers_first(&loop->timers);
+	long long left = first ? first->due - loop->now : LONGEST_MS;
+
+	if (is_busy || left <= 0)
+		return 0;
+	return left < LONGEST_MS ? (int)left : LONGEST_MS;
+}
+
+int loop_turn(struct loop *loop, bool is_busy)
+{
+	struct epoll_event events[EVENTS];
+	int count = epoll_wait(loop->epoll, events, EVENTS, time_to_wait(loop, is_busy));
+
+	loop_read_clock(loop);
+	for (int i = 0; i < count; i++) {
+		struct watch *watch = events[i].data.ptr;
+		if (watch->fd >= 0) /* else one of the events before has ended it */
+			watch->notify(watch, events[i].events);
+	}
+	return count < 0 && errno != EINTR ? -1 : 0;
+}
+
+void loop_close(struct loop *loop)
+{
+	timers_free(&loop->timers);
+	if (loop->epoll >= 0)
+		close(loop->epoll);
+	loop->epoll = -1;
+}

@@ -1,0 +1,34 @@
+/*
+ * What goes out to a client. All that a client makes its view send in one turn is
+ * gathered in the worker's cork, and written together when the view waits. What
+ * the socket does not take then waits in memory of the client's own.
+ */
+#ifndef OUTPUT_H
+#define OUTPUT_H
+
+#include <stddef.h>
+
+struct client;
+
+/* what waits; begins as {0} */
+struct output {
+	char *bytes;
+	size_t sent;   /* of them */
+	size_t length; /* that are there, the sent ones included */
+	size_t capacity;
+};
+
+/* Sends length bytes after those that were sent before. 0, or -1 with errno ENOMEM, or that of
+ * write(2): then the connection is of no more use. */
+int output_add(struct client *client, const void *bytes, size_t length);
+
+/* Writes what is in the cork and what waits, as far as the socket takes it. 0, or -1 as above. */
+int output_flush(struct client *client);
+
+/* how many bytes wait, in the cork or in memory */
+size_t output_waiting(const struct client *client);
+
+/* drops what waits */
+void output_drop(struct client *client);
+
+#endif

@@ -1,0 +1,186 @@
+#include "serve.h"
+#include "client.h"
+#include "coroutine.h"
+#include "crash.h"
+#include "listener.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* Clients that were all told at once would all come back at once. */
+enum { STOP_SPREAD_MS = 3000, STOP_MS = 5000 };
+
+static bool is_running;
+
+/* what is beside the clients */
+struct service {
+	struct worker worker;
+	struct listener listener;
+	struct watch signals;
+	struct timer end; /* when the process ends, whatever its clients do */
+	bool has_ended;
+};
+
+bool serve_is_running(void)
+{
+	return is_running;
+}
+
+static void print_figures(const struct worker *worker)
+{
+	const size_t *refused = worker->refused;
+	const size_t *ended = worker->ended;
+
+	fprintf(stderr,
+		"%s: %zu clients, %zu bytes wait; handshakes refused: %zu malformed, %zu late, "
+		"%zu for too many clients, %zu for memory, %zu for too many of one address, %zu by "
+		"the program; connections ended: %zu ordinarily, %zu for the protocol, %zu for "
+		"too long a message, %zu for memory, %zu for silence, %zu otherwise\n",
+		worker->name, worker->open, worker->memory, refused[REFUSED_MALFORMED],
+		refused[REFUSED_LATE], refused[REFUSED_FULL], refused[REFUSED_MEMORY],
+		refused[REFUSED_ADDRESS], refused[REFUSED_BY_VIEW], ended[ENDED_ORDINARILY],
+		ended[ENDED_PROTOCOL], ended[ENDED_TOO_LONG], ended[ENDED_MEMORY],
+		ended[ENDED_SILENT], ended[ENDED_OTHERWISE]);
+}
+
+static void stop(struct service *service)
+{
+	struct worker *worker = &service->worker;
+	struct loop *loop = &worker->loop;
+	long long told = 0;
+
+	if (worker->is_stopping)
+		return;
+	worker->is_stopping = true;
+	listener_close(&service->listener);
+	for (struct client *client = worker->clients; client; client = client->next)
+		client_stop_at(client,
+			       loop->now + STOP_SPREAD_MS * told++ / (long long)worker->connected);
+	timers_set(&loop->timers, &service->end, loop->now + STOP_MS);
+}
+
+static void end(struct timer *timer)
+{
+	struct service *service = (struct service *)((char *)timer - offsetof(struct service, end));
+
+	timers_clear(&service->worker.loop.timers, timer);
+	service->has_ended = true;
+}
+
+static void take_signal(struct watch *watch, uint32_t events)
+{
+	struct service *service = (struct service *)((char *)watch -
+						     offsetof(struct service, signals));
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(watch->fd, &info, sizeof info) == sizeof info)
+		if (info.ssi_signo == SIGUSR2)
+			print_figures(&service->worker);
+		else
+			stop(service);
+}
+
+static int open_signals(struct service *service)
+{
+	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		sigaddset(&set, numbers[i]);
+	service->signals = (struct watch){.fd = -1, .notify = take_signal};
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -1;
+	service->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return service->signals.fd < 0
+		       ? -1
+		       : loop_watch(&service->worker.loop, &service->signals, EPOLLIN);
+}
+
+/* a client is a descriptor: as many as may be had */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static const char *open_service(struct service *service)
+{
+	service->end.expire = end;
+	if (loop_open(&service->worker.loop) < 0 || open_signals(service) < 0)
+		return strerror(errno);
+	raise_descriptors();
+	return listener_open(&service->listener, &service->worker);
+}
+
+static void expire_timers(struct loop *loop)
+{
+	struct timer *first;
+
+	while ((first = timers_first(&loop->timers)) != NULL && first->due <= loop->now)
+		first->expire(first);
+}
+
+static bool has_ended(const struct service *service)
+{
+	return service->has_ended ||
+	       (service->worker.is_stopping && service->worker.connected == 0);
+}
+
+static int run(struct service *service)
+{
+	struct worker *worker = &service->worker;
+
+	while (!has_ended(service)) {
+		if (loop_turn(&worker->loop, worker->ready != NULL) < 0) {
+			fprintf(stderr, "%s: epoll_wait: %s\n", worker->name, strerror(errno));
+			return 1;
+		}
+		expire_timers(&worker->loop);
+		client_resume_ready(worker);
+		client_free_over(worker);
+	}
+	return 0;
+}
+
+int serve(const char *name, const struct limits *limits, void (*view)(struct websocket *ws))
+{
+	struct service *service = calloc(1, sizeof *service);
+
+	if (service == NULL) {
+		fprintf(stderr, "%s: calloc: %s\n", name, strerror(errno));
+		return 1;
+	}
+	service->worker.limits = *limits;
+	service->worker.name = name;
+	service->worker.view = view;
+	const char *why = open_service(service);
+	if (why) {
+		fprintf(stderr, "%s: standard input: %s\n", name, why);
+		free(service);
+		return 1;
+	}
+	is_running = true;
+	crash_watch(name, &service->worker.open, coroutine_has_run_over);
+	int status = run(service);
+	is_running = false;
+	close(service->signals.fd);
+	loop_close(&service->worker.loop);
+	free(service->worker.input);
+	free(service);
+	return status;
+}

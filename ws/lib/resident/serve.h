@@ -1,0 +1,23 @@
+/* a resident process: one that serves all its clients itself */
+#ifndef SERVE_H
+#define SERVE_H
+
+#include "settings.h"
+
+#include <stdbool.h>
+
+struct websocket;
+
+/*
+ * Accepts clients from the listening socket on standard input, and calls view for each, until
+ * SIGTERM, SIGINT or SIGUSR1: then its clients are told within three seconds, and it returns within
+ * five. SIGUSR2 writes a line of figures to the log. Several processes may share the socket: each
+ * takes its part of the clients. name is the program's. Returns the exit status: 0, or 1 after a
+ * failure, or 2 if the socket may not be used, of which a line on standard error tells.
+ */
+int serve(const char *name, const struct limits *limits, void (*view)(struct websocket *ws));
+
+/* true within serve */
+bool serve_is_running(void);
+
+#endif

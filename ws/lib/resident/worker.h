@@ -1,0 +1,64 @@
+/* a resident process: what its clients share */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include "loop.h"
+#include "settings.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct client;
+struct websocket;
+
+/* why a handshake was refused, and why a connection ended */
+enum refusal {
+	REFUSED_MALFORMED,
+	REFUSED_LATE,
+	REFUSED_FULL,
+	REFUSED_MEMORY,
+	REFUSED_ADDRESS,
+	REFUSED_BY_VIEW,
+	REFUSALS,
+};
+enum ending {
+	ENDED_ORDINARILY,
+	ENDED_PROTOCOL,
+	ENDED_TOO_LONG,
+	ENDED_MEMORY,
+	ENDED_SILENT,
+	ENDED_OTHERWISE,
+	ENDINGS,
+};
+
+enum {
+	WORKER_READ_SIZE = 16384, /* of what one client sends, in one turn */
+	WORKER_CORK_SIZE = 65536,
+	WORKER_ADDRESSES = 1024, /* lists of clients by their address */
+};
+
+struct worker {
+	struct loop loop;
+	struct limits limits;
+	const char *name; /* of the program */
+	void (*view)(struct websocket *ws);
+	bool is_tcp; /* the client's address is the peer's */
+	bool is_stopping;
+
+	struct client *clients; /* all that are connected */
+	struct client *ready;   /* those that go on in the next turn */
+	struct client *over;    /* those that are to be freed after this turn */
+	struct client *by_address[WORKER_ADDRESSES];
+	size_t connected; /* how many are connected */
+	size_t open;      /* of which the handshake was accepted */
+	size_t memory;    /* bytes that wait for them, or for more of a message */
+
+	char *input; /* WORKER_READ_SIZE bytes for the client that runs; NULL if one kept them */
+	char cork[WORKER_CORK_SIZE]; /* what the client that runs has sent in this turn */
+	size_t corked;
+
+	size_t refused[REFUSALS];
+	size_t ended[ENDINGS];
+};
+
+#endif
