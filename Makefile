@@ -1,32 +1,32 @@
 # duplex: HTTP and WebSocket at one URL. "make help" lists the targets; those of the tests are in tests/tests.mk.
 
 # The one place: --version, the man pages, duplex.pc and CHANGELOG.md follow it.
-VERSION = 0.1.0
+VERSION = 0.2.0
 
-SERVERS = lighttpd apache nginx caddy haproxy
-SERVER  = lighttpd
-BUILD = build
-PORT  = 8080
-BIND  = 127.0.0.1
+# What is known of a web server stands in conf/run/NAME.
+SERVERS  = $(patsubst conf/run/%/packages,%,$(wildcard conf/run/*/packages))
+packages = $(shell cat $(1:%=conf/run/%/packages))
+unknown  = $(filter-out $(SERVERS),$(SERVER))
+
+# These and the folders below may be given as arguments or in the environment. So may PORT, BIND and what else
+# conf/run/launch names: make passes it on.
+SERVER ?= lighttpd
+BUILD  ?= build
+export BUILD
 
 # The Debian packages that running needs; conf/README.md gives a reason for each.
-DEPS_RUN      = gcc libc6-dev libfcgi-dev libhiredis-dev libmd-dev pkgconf redis-server websocketd multiwatch iproute2 $(DEPS_$(SERVER))
-DEPS_lighttpd = lighttpd
-DEPS_apache   = apache2 spawn-fcgi
-DEPS_nginx    = nginx spawn-fcgi
-DEPS_caddy    = caddy spawn-fcgi
-DEPS_haproxy  = haproxy spawn-fcgi
+DEPS_RUN = gcc libc6-dev libfcgi-dev libhiredis-dev libmd-dev pkgconf redis-server websocketd multiwatch spawn-fcgi iproute2
 
 # Where "make install" puts what; DESTDIR before all of it, for packagers.
-PREFIX      = /usr/local
-sbindir     = $(PREFIX)/sbin
-libdir      = $(PREFIX)/lib
-libexecdir  = $(PREFIX)/libexec
-includedir  = $(PREFIX)/include
-datadir     = $(PREFIX)/share
-mandir      = $(datadir)/man
-sysconfdir  = $(PREFIX)/etc
-unitdir     = $(libdir)/systemd/system
+PREFIX     ?= /usr/local
+sbindir    ?= $(PREFIX)/sbin
+libdir     ?= $(PREFIX)/lib
+libexecdir ?= $(PREFIX)/libexec
+includedir ?= $(PREFIX)/include
+datadir    ?= $(PREFIX)/share
+mandir     ?= $(datadir)/man
+sysconfdir ?= $(PREFIX)/etc
+unitdir    ?= $(libdir)/systemd/system
 
 ifeq ($(origin CC),default)
 CC = gcc
@@ -50,7 +50,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $1))
 LIB       = $(BUILD)/libwebsocket.a
 LIB_LIBS  = -lmd -lresolv
 ENDPOINTS = $(basename $(notdir $(wildcard ws/*.c)))
-HTTP_OBJS = $(filter-out %/main.o %/fastcgi.o,$(call objects,fcgi/*.c))
+HTTP_OBJS = $(filter-out %/main.o %/worker.o %/fastcgi.o,$(call objects,fcgi/*.c))
 
 all: $(BUILD)/fcgi/duplex $(ENDPOINTS:%=$(BUILD)/ws/%) $(BUILD)/ws/serialize/echo $(LIB) ## build everything (the default)
 
@@ -88,10 +88,11 @@ $(BUILD)/ws/%: $(BUILD)/obj/ws/%.o $$(call objects,ws/$$*/*.c) $(LIB) $$(wildcar
 		$(filter %.o %.a,$^) $(shell cat ws/$*.libs 2>/dev/null) $(LIB_LIBS) $(LDLIBS)
 
 deps: ## install what running needs, with SERVER= for another server than lighttpd
-	@conf/install/packages $(DEPS_RUN)
+	$(if $(unknown),$(error SERVER=$(SERVER) is not one of $(SERVERS)))
+	@conf/install/packages $(DEPS_RUN) $(call packages,$(or $(SERVER),lighttpd))
 
 run: all ## run it on http://BIND:PORT/echo until Ctrl-C (BIND=127.0.0.1 PORT=8080 SERVER=lighttpd)
-	@BUILD='$(BUILD)' PORT='$(PORT)' BIND='$(BIND)' SERVER='$(SERVER)' conf/run/launch
+	@exec conf/run/launch
 
 DIRECTORIES = sbindir libdir libexecdir includedir datadir mandir sysconfdir unitdir
 install: all ## install it under PREFIX=/usr/local, with DESTDIR and the usual variables

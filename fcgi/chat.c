@@ -13,14 +13,16 @@
 
 #define CHANNEL "chat"
 #define FORM "application/x-www-form-urlencoded"
-enum { BODY_SIZE = 3 * CHANNEL_MESSAGE_MAX + 1024 }; /* each byte may be escaped */
+enum { WORKER_LOOKUP_MS = 20 };
+enum { BODY_SIZE = 3 * MESSAGE_MAX + 1024 }; /* each byte may be escaped */
+_Static_assert((int)BODY_SIZE < (int)HTTP_BODY_MAX, "one byte too many can still be read");
 
-static time_t seconds(void)
+static long long milliseconds(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
 static void tell_once(bool *told, const char *what, const char *why)
@@ -30,40 +32,45 @@ static void tell_once(bool *told, const char *what, const char *why)
 	*told = true;
 }
 
-/* Whether there is a connection. A Redis that does not answer is left alone until the next
- * second, lest every request for it keeps a worker from the others that long. */
+/* Leaves a Redis that is lost alone for a second: otherwise every request for it would keep a
+ * worker from other requests for as long. */
+static void rest(struct chat *chat)
+{
+	chat->retry_ms = milliseconds() + 1000;
+}
+
+/* true if there is a connection */
 static bool has_redis(struct chat *chat)
 {
 	const char *reason;
 
-	if (chat->lost == seconds())
+	if (milliseconds() < chat->retry_ms)
 		return false;
-	if (channel_keep(&chat->redis, &reason) == 0) {
+	if (redis_keep(&chat->redis, chat->lookup_ms, &reason) == 0) {
 		chat->told = false;
 		return true;
 	}
 	tell_once(&chat->told, "", reason);
-	chat->lost = seconds();
+	rest(chat);
 	return false;
 }
 
-/* Redis was there and did not do what it was asked to */
+/* answers that Redis did not do what it was asked to */
 static void fail(struct chat *chat, struct response *response)
 {
-	bool lost = chat->redis->err != 0;
+	bool lost = redis_is_lost(chat->redis);
 
 	if (lost)
-		chat->lost = seconds();
-	tell_once(lost ? &chat->told : &chat->refused, "Redis: ", chat->redis->errstr);
+		rest(chat);
+	tell_once(lost ? &chat->told : &chat->refused, "Redis: ", redis_why(chat->redis));
 	http_status(response, 503);
 }
 
-/* as many lines as fit into what a web server takes at once, so that no slow client keeps a worker
- */
+/* as many lines as a web server takes at once, so that no slow client keeps a worker */
 enum { ENOUGH = 131072 };
 struct lines {
 	size_t length;
-	char text[ENOUGH + CHANNEL_LINE_SIZE];
+	char text[ENOUGH + MESSAGE_LINE_SIZE];
 };
 
 static void write_line(void *context, const char *id, const char *text, size_t length)
@@ -72,22 +79,8 @@ static void write_line(void *context, const char *id, const char *text, size_t l
 
 	if (lines->length >= ENOUGH)
 		return;
-	lines->length += channel_json(id, text, length, lines->text + lines->length);
+	lines->length += message_json(id, text, length, lines->text + lines->length);
 	lines->text[lines->length++] = '\n';
-}
-
-/* what comes after an id: 0, or -1 if Redis does not tell */
-static int read_lines(redisContext *redis, const char *after, struct lines *lines)
-{
-	char id[CHANNEL_ID_SIZE];
-	void *reply = NULL;
-
-	if (channel_start(redis, CHANNEL, after, id) < 0 ||
-	    channel_ask(redis, CHANNEL, id, false) < 0 || redisGetReply(redis, &reply) != REDIS_OK)
-		return -1;
-	int taken = channel_take(redis, reply, write_line, lines, id);
-	freeReplyObject(reply);
-	return taken < 0 ? -1 : 0;
 }
 
 static void read_after(struct chat *chat, const char *after, struct response *response)
@@ -103,7 +96,7 @@ static void read_after(struct chat *chat, const char *after, struct response *re
 		http_status(response, 503);
 		return;
 	}
-	if (read_lines(chat->redis, after, &lines) < 0) {
+	if (channel_read(chat->redis, CHANNEL, after, write_line, &lines) < 0) {
 		fail(chat, response);
 		return;
 	}
@@ -126,8 +119,8 @@ void chat_get(struct site *site, struct request *request, struct response *respo
 	read_after(&site->chat, strlen(after) == length ? after : "", response);
 }
 
-/* The rule for WebSockets holds here as well: a page of another site may not speak in its visitors'
- * name. A program, such as curl, sends no Origin. */
+/* A page of another site must not publish in its visitors' name, as it may not open a WebSocket.
+ * A program such as curl sends no Origin. */
 static bool is_same_site(const struct request *request)
 {
 	const char *origin = request->origin;
@@ -148,7 +141,7 @@ static bool is_form(const char *type)
 static void publish(struct chat *chat, const char *message, size_t length,
 		    struct response *response)
 {
-	char id[CHANNEL_ID_SIZE];
+	char id[MESSAGE_ID_SIZE];
 
 	if (!has_redis(chat)) {
 		http_status(response, 503);
@@ -165,8 +158,8 @@ static void publish(struct chat *chat, const char *message, size_t length,
 	http_print(response, 202, "%s\n", id);
 }
 
-/* The body: 0, or the status that refuses it. There may be more to read than belongs to it, and
- * less if the client is gone (RFC 3875 4.2). */
+/* Reads the body. Returns 0, or the status to answer with. There may be more to read than belongs
+ * to the body, or less if the client is gone (RFC 3875 4.2). */
 static int read_form(const struct request *request, char body[BODY_SIZE + 1], size_t *size)
 {
 	const char *length = request->content_length;
@@ -205,8 +198,14 @@ void chat_post(struct site *site, struct request *request, struct response *resp
 		publish(&site->chat, message, length, response);
 }
 
+void chat_open(struct chat *chat, bool is_worker)
+{
+	*chat = (struct chat){.lookup_ms = is_worker ? WORKER_LOOKUP_MS : REDIS_OPERATION_MS};
+	redis_prepare();
+}
+
 void chat_close(struct chat *chat)
 {
-	redisFree(chat->redis);
+	redis_free(chat->redis);
 	*chat = (struct chat){0};
 }

@@ -3,20 +3,20 @@
 #define CHAT_H
 
 #include <stdbool.h>
-#include <time.h>
 
 /* what a worker keeps from one request to the next */
 struct chat {
-	struct redisContext *redis; /* NULL while there is no connection */
-	time_t lost;                /* when it was last lost, or could not be made */
-	bool told;                  /* and the log has said so */
-	bool refused; /* it refuses to publish or to be read, and the log has said so */
+	struct redis *redis; /* NULL while there is no connection */
+	int lookup_ms;       /* how long a request may wait for the name of Redis's host */
+	long long retry_ms;  /* when to try again to connect, by the monotonic clock */
+	bool told;           /* the log has said that Redis cannot be reached */
+	bool refused;        /* the log has said that Redis refuses to publish or to read */
 };
 
 /*
- * GET /chat is its page. With ?after= it is what came after a message, or of
- * the last N for "-N", as a line of JSON each:
- *   200  the lines, which may be none; at most 100, or 128 KiB, at once
+ * GET /chat answers with the page. With ?after= it answers with the messages
+ * after an id, or with the last N for "-N", as a line of JSON each:
+ *   200  the lines, which may be none: at most 100, or 128 KiB, at once
  *   400  after is neither an id nor such a number
  *   503  Redis cannot be reached, or refuses
  *
@@ -26,8 +26,12 @@ struct chat {
  *   403  the page that sends it is of another site (its Origin is not the Host)
  *   413  it is too long
  *   415  it is not a form
- *   503  Redis cannot be reached, refuses, or did not answer: then it may have taken the message
+ *   503  Redis cannot be reached, refuses, or did not answer; it may then have taken the message
  */
+
+/* Prepares it. A worker has others to serve: there no request waits long for the name of Redis's
+ * host to be looked up, and /chat is 503 until then. */
+void chat_open(struct chat *chat, bool is_worker);
 
 /* closes the connection to Redis */
 void chat_close(struct chat *chat);

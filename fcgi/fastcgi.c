@@ -1,28 +1,30 @@
 #include "fastcgi.h"
 
-#include <err.h>
 #include <errno.h>
+#include <fastcgi.h>
 #include <fcgiapp.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <sched.h>
+#include <fcgios.h>
 #include <signal.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+/* What may wait in a connection's buffer by default, with what the system needs for it. */
+enum { USUAL_BUFFER = 65536 };
+
 /*
- * A web server may pass a client's slowness on, and libfcgi waits without a limit for a request to
- * come and for an answer to be taken: so that no client has a worker to itself, its connection is
- * ended after this time, or up to a second less. Two of them are less than what systemd waits for
- * at a stop.
+ * A request is given to libfcgi when no more of it has to come, and an answer fits into the
+ * connection's buffer: nothing waits for a web server. Where the system's limits
+ * (net.core.wmem_max) are so low that an answer does not fit, the connection is ended after this
+ * time, or up to a second less. It is less than what systemd waits for at a stop.
  */
 enum { DEADLINE_SECONDS = 4 };
+
+/* libfcgi never accepts for it (listen_sock is -1): it is given connections as if it had kept them
+ */
 static FCGX_Request in_hand = {.ipcFd = -1};
+static bool listens_on_tcp;
 
 static void end_connection(int signal)
 {
@@ -30,8 +32,6 @@ static void end_connection(int signal)
 
 	(void)signal;
 	shutdown(in_hand.ipcFd, SHUT_RDWR);
-	if (in_hand.ipcFd >= 0) /* libfcgi may go on to a further connection by itself */
-		alarm(DEADLINE_SECONDS);
 	errno = error;
 }
 
@@ -47,60 +47,68 @@ static void set_deadline(void)
 	alarm(DEADLINE_SECONDS);
 }
 
-/*
- * SIGTERM, SIGINT and SIGUSR1, which multiwatch and other FastCGI process managers send to stop a
- * worker, are read from a descriptor: as signals they would break libfcgi's reads and writes in the
- * middle of a request, or come just before accept(2) and be missed.
- */
-static int open_signals(void)
+/* whoever has started this process may have blocked the signal */
+static int open_deadline(void)
 {
 	struct sigaction deadline = {.sa_handler = end_connection, .sa_flags = SA_RESTART};
-	sigset_t stop;
+	sigset_t alarms;
 
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTERM);
-	sigaddset(&stop, SIGINT);
-	sigaddset(&stop, SIGUSR1);
-	if (sigaction(SIGALRM, &deadline, NULL) < 0 || sigprocmask(SIG_BLOCK, &stop, NULL) < 0)
+	sigemptyset(&alarms);
+	sigaddset(&alarms, SIGALRM);
+	if (sigaction(SIGALRM, &deadline, NULL) < 0)
 		return -1;
-	return signalfd(-1, &stop, SFD_CLOEXEC);
+	return sigprocmask(SIG_UNBLOCK, &alarms, NULL);
 }
 
-enum event { REQUEST = 1, STOP = 2 };
-
-static int watch(int epoll, int fd, uint32_t events, enum event event)
+int fastcgi_open(void)
 {
-	struct epoll_event watched = {.events = events, .data.u32 = event};
+	struct sockaddr_storage address = {0};
+	socklen_t size = sizeof address;
 
-	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &watched);
-}
-
-/*
- * An epoll descriptor for requests, which come on standard input, and for signals. A request wakes
- * one of the workers that wait, at times a further one: the accept of that one must not block.
- */
-static int open_events(int signals)
-{
-	int flags = fcntl(STDIN_FILENO, F_GETFL);
-	int epoll = epoll_create1(EPOLL_CLOEXEC);
-
-	if (epoll < 0 || signals < 0 || watch(epoll, signals, EPOLLIN, STOP) < 0 || flags < 0 ||
-	    fcntl(STDIN_FILENO, F_SETFL, flags | O_NONBLOCK) < 0 ||
-	    watch(epoll, STDIN_FILENO, EPOLLIN | EPOLLEXCLUSIVE, REQUEST) < 0)
+	listens_on_tcp = getsockname(STDIN_FILENO, (struct sockaddr *)&address, &size) < 0 ||
+			 address.ss_family != AF_UNIX;
+	if (FCGX_Init() != 0 || FCGX_InitRequest(&in_hand, -1, 0) != 0)
 		return -1;
-	return epoll;
+	return open_deadline();
 }
 
-/* what there is, of enum event */
-static unsigned int wait_for_events(int epoll)
+/* OS_Accept would poll each connection of a UNIX socket once more, for an old fault of Linux. */
+int fastcgi_accept(void)
 {
-	struct epoll_event events[2];
-	unsigned int there = 0;
-	int count = epoll_wait(epoll, events, 2, -1);
+	if (listens_on_tcp)
+		return OS_Accept(STDIN_FILENO, 1, getenv("FCGI_WEB_SERVER_ADDRS"));
+	return accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC);
+}
 
-	while (count-- > 0)
-		there |= events[count].data.u32;
-	return there;
+/* A connection that has these bytes to read, and then its end: pair[0]; libfcgi's answers to
+ * records other than the request's can be read from pair[1]. 0, or -1 */
+static int make_feed(const char *bytes, size_t length, int pair[2])
+{
+	int size = (int)length;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -1;
+	if (size > USUAL_BUFFER) /* the system doubles it */
+		setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+	if (send(pair[1], bytes, length, MSG_DONTWAIT) == (ssize_t)length &&
+	    shutdown(pair[1], SHUT_WR) == 0)
+		return 0;
+	close(pair[0]);
+	close(pair[1]);
+	return -1;
+}
+
+/* closes what is left of it, and passes on what libfcgi wrote to it */
+static void end_feed(int pair[2], int connection)
+{
+	char bytes[4096];
+	ssize_t length = recv(pair[1], bytes, sizeof bytes, MSG_DONTWAIT);
+
+	if (length > 0)
+		send(connection, bytes, (size_t)length, MSG_DONTWAIT);
+	close(pair[1]);
+	if (in_hand.ipcFd == pair[0])
+		close(pair[0]);
 }
 
 /* nothing, if it is not all there: what came of it is not what was sent */
@@ -110,106 +118,105 @@ static size_t read_body(void *body, char *room, size_t size)
 	size_t length = 0;
 	int n;
 
+	if (size > HTTP_BODY_MAX)
+		size = HTTP_BODY_MAX;
 	while (length < size && (n = FCGX_GetStr(room + length, (int)(size - length), in)) > 0)
 		length += (size_t)n;
 	return FCGX_GetError(in) ? 0 : length;
 }
 
-static void answer(struct site *site, FCGX_Request *fcgi)
+/* true if the connection is still open */
+static bool respond(int connection, const struct response *response, bool has_body)
 {
-	struct request request;
-	struct response response;
 	char head[HTTP_HEAD_SIZE];
+	int size = (int)response->length * 2; /* the system doubles it once more */
 
-	/* a kept connection (FCGI_KEEP_CONN) would have this worker to itself */
-	fcgi->keepConnection = 0;
-	http_request(fcgi->envp, &request);
-	request.read_body = read_body;
-	request.body = fcgi->in;
-	route(site, &request, &response);
-	FCGX_PutStr(head, (int)http_head(&response, head), fcgi->out);
-	if (http_has_body(&request, &response))
-		FCGX_PutStr(response.body, (int)response.length, fcgi->out);
-	FCGX_Finish_r(fcgi);
-}
-
-/* true if accept can be tried again: another worker was faster, or the client or the system had a
- * bad moment, which is waited for unless a signal comes */
-static bool is_passing(int error, int signals)
-{
-	struct pollfd signal = {.fd = signals, .events = POLLIN};
-
-	if (error == EAGAIN || error == EINTR || error == ECONNABORTED)
-		return true;
-	if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
-		return false;
-	warnx("accept: %s", "out of descriptors or memory, trying again");
-	poll(&signal, 1, 100);
-	return true;
-}
-
-static bool is_unix_socket(int fd)
-{
-	struct sockaddr_storage address = {0};
-	socklen_t size = sizeof address;
-
-	return getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
-	       address.ss_family == AF_UNIX;
+	in_hand.ipcFd = connection;
+	in_hand.keepConnection = 1;
+	if (has_body && size > USUAL_BUFFER)
+		setsockopt(connection, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+	FCGX_PutStr(head, (int)http_head(response, head), in_hand.out);
+	if (has_body)
+		FCGX_PutStr(response->body, (int)response->length, in_hand.out);
+	FCGX_Finish_r(&in_hand);
+	bool is_open = in_hand.ipcFd >= 0;
+	in_hand.ipcFd = -1;
+	return is_open;
 }
 
 /*
- * The next request: 0, or an error of accept(2). libfcgi would poll each connection of a UNIX
- * socket once more, for an old fault of Linux: it is given the connection as one that was kept, and
- * a socket (-1) on which it finds no other when that one is broken, which would have no deadline of
- * its own. On a TCP socket it accepts by itself, and checks FCGI_WEB_SERVER_ADDRS.
+ * Has libfcgi read the request from a descriptor, and asks the view for a response, unless site is
+ * NULL. If libfcgi fails, it closes that descriptor, and finds no listening socket to accept
+ * another from. When it closes one, it shall not wait for the web server to close its end
+ * (FCGX_Detach).
  */
-static int accept_request(void)
+static bool read_request(int from, struct site *site, struct request *request,
+			 struct response *response)
 {
-	if (in_hand.listen_sock >= 0)
-		return -FCGX_Accept_r(&in_hand);
-	in_hand.ipcFd = accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC);
-	if (in_hand.ipcFd < 0)
-		return errno;
+	in_hand.ipcFd = from;
 	in_hand.keepConnection = 1;
-	int error = -FCGX_Accept_r(&in_hand);
-	return error == EBADF ? EAGAIN : error;
-}
-
-/* Lets the web server, whose connection wakes this worker, go on and write the request, rather than
- * have this worker wait for it again. */
-static void wake_up_gently(void)
-{
-	if (sched_getscheduler(0) == SCHED_OTHER)
-		sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
-}
-
-int fastcgi_serve(struct site *site)
-{
-	int signals = open_signals();
-	int epoll = open_events(signals);
-	int for_libfcgi = is_unix_socket(STDIN_FILENO) ? -1 : STDIN_FILENO;
-	unsigned int there;
-
-	if (epoll < 0 || FCGX_Init() != 0 || FCGX_InitRequest(&in_hand, for_libfcgi, 0) != 0) {
-		warn("setting up FastCGI on standard input");
-		return 1;
+	FCGX_Detach(&in_hand);
+	if (FCGX_Accept_r(&in_hand) != 0)
+		return false;
+	if (site) {
+		http_request(in_hand.envp, request);
+		request->read_body = read_body;
+		request->body = in_hand.in;
+		route(site, request, response);
 	}
-	wake_up_gently();
-	/* a request that has woken this worker has woken no other: it is served before a stop */
-	do {
-		there = wait_for_events(epoll);
-		if ((there & REQUEST) == 0)
-			continue;
-		set_deadline();
-		int error = accept_request();
-		if (error == 0)
-			answer(site, &in_hand);
-		if (error != 0 && !is_passing(error, signals)) {
-			warnx("accept: %s", strerror(error));
-			return 1;
-		}
-	} while ((there & STOP) == 0);
+	return true;
+}
+
+static bool read_bytes(const void *bytes, size_t length, int connection, struct site *site,
+		       struct request *request, struct response *response)
+{
+	int pair[2];
+
+	if (make_feed(bytes, length, pair) < 0)
+		return false;
+	bool is_read = read_request(pair[0], site, request, response);
+	end_feed(pair, connection);
+	return is_read;
+}
+
+bool fastcgi_answer(struct site *site, int connection, const char *bytes, size_t length)
+{
+	struct request request;
+	struct response response;
+
+	set_deadline();
+	if (bytes == NULL && !read_request(connection, site, &request, &response))
+		return false;
+	if (bytes && !read_bytes(bytes, length, connection, site, &request, &response)) {
+		close(connection);
+		return false;
+	}
+	return respond(connection, &response, http_has_body(&request, &response));
+}
+
+bool fastcgi_refuse(int connection, unsigned int id, int status)
+{
+	unsigned char high = (unsigned char)(id >> 8);
+	unsigned char low = (unsigned char)id;
+	const unsigned char bytes[] = {
+		1, FCGI_BEGIN_REQUEST, high, low, 0, 8, 0, 0, /* and its body: */
+		0, FCGI_RESPONDER,     0,    0,   0, 0, 0, 0, 1, FCGI_PARAMS, high, low, 0, 0, 0, 0,
+		1, FCGI_STDIN,         high, low, 0, 0, 0, 0,
+	};
+	struct response response;
+
+	set_deadline();
+	if (!read_bytes(bytes, sizeof bytes, connection, NULL, NULL, NULL)) {
+		close(connection);
+		return false;
+	}
+	http_status(&response, status);
+	response.length = 0; /* the request may be a HEAD */
+	return respond(connection, &response, false);
+}
+
+void fastcgi_close(void)
+{
 	alarm(0);
 	FCGX_Free(&in_hand, 1);
-	return 0;
 }

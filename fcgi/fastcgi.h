@@ -1,17 +1,34 @@
-/* the only part that knows libfcgi */
+/* FastCGI by libfcgi, which only this part knows */
 #ifndef FASTCGI_H
 #define FASTCGI_H
 
 #include "route.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Sets up libfcgi and the deadline of fastcgi_answer. Returns 0, or -1 with errno. */
+int fastcgi_open(void);
+
 /*
- * Serves FastCGI requests from the listening socket on standard input, one
- * after another, until SIGTERM, SIGINT or SIGUSR1 comes; the request in hand is
- * finished first, and one more if it waits already. None lasts longer than four
- * seconds: its connection is then ended. Returns the exit status: 0 after a
- * signal, 1 after a failure, of which a line on standard error tells. Several
- * processes may share the socket.
+ * Accepts a connection from the listening socket on standard input. On a TCP socket those that
+ * FCGI_WEB_SERVER_ADDRS does not name are closed. Returns its descriptor, or -1 with errno.
  */
-int fastcgi_serve(struct site *site);
+int fastcgi_accept(void);
+
+/*
+ * Answers a request of which nothing more has to come: RECORDS_WHOLE or RECORDS_ENOUGH. Its bytes
+ * are those given, or with NULL those that wait to be read from the connection. What libfcgi does
+ * not read stays there. Nothing of this waits for the web server, unless the answer does not fit
+ * into the connection's buffer: then for four seconds at most. Returns true, and the connection is
+ * the caller's to close, or false if it is closed already, because of an error.
+ */
+bool fastcgi_answer(struct site *site, int connection, const char *bytes, size_t length);
+
+/* Answers a request that has this id, and is not or never whole, with a status alone. Returns as
+ * fastcgi_answer does. */
+bool fastcgi_refuse(int connection, unsigned int id, int status);
+
+void fastcgi_close(void);
 
 #endif

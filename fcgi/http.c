@@ -58,9 +58,11 @@ static const struct {
 	{403, "Forbidden"},
 	{404, "Not Found"},
 	{405, "Method Not Allowed"},
+	{408, "Request Timeout"},
 	{413, "Content Too Large"},
 	{415, "Unsupported Media Type"},
 	{426, "Upgrade Required"},
+	{431, "Request Header Fields Too Large"},
 	{503, "Service Unavailable"},
 };
 

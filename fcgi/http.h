@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* a view reads no more than this of a body, so that nobody waits for more of it */
+enum { HTTP_BODY_MAX = 65536 };
+
 struct request {
 	const char *method; /* REQUEST_METHOD */
 	char path[512];     /* SCRIPT_NAME and PATH_INFO joined; empty if they are no usable path */
@@ -14,7 +17,7 @@ struct request {
 	const char *origin; /* of the page that sends it (RFC 6454), or NULL */
 	const char *content_type;
 	const char *content_length; /* of the body, or NULL */
-	/* reads the body, up to size bytes of it: how many there were */
+	/* reads the body, up to size bytes of it and HTTP_BODY_MAX at most: how many there were */
 	size_t (*read_body)(void *body, char *room, size_t size);
 	void *body; /* for read_body */
 };

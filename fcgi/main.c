@@ -1,6 +1,7 @@
 /* duplex: the HTTP side, as a FastCGI program or, started by hand, as a CGI program */
 #include "cgi.h"
-#include "fastcgi.h"
+#include "redis-settings.h"
+#include "worker.h"
 
 #include <err.h>
 #include <errno.h>
@@ -76,13 +77,22 @@ static void open_site(const struct options *options, struct site *site)
 	struct stat status;
 
 	site->endpoints = options->endpoints;
-	site->chat = (struct chat){0};
 	if (files_open(&site->files, options->page, &name) < 0)
 		err(EXIT_FAILURE, "--page: %s/%s", options->page, name);
 	if (options->endpoints && stat(options->endpoints, &status) < 0)
 		err(EXIT_FAILURE, "--endpoints: %s", options->endpoints);
 	if (options->endpoints && !S_ISDIR(status.st_mode))
 		errx(EXIT_FAILURE, "--endpoints: %s: not a directory", options->endpoints);
+}
+
+/* An address that cannot be used is a mistake that somebody has to mend; that Redis is not there
+ * may pass. */
+static void check_redis(void)
+{
+	const char *reason;
+
+	if (redis_settings_check(&reason) < 0)
+		errx(errno == EINVAL ? 2 : EXIT_FAILURE, "%s", reason);
 }
 
 static bool is_listening(int fd)
@@ -112,8 +122,10 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE,
 	       SIG_IGN); /* a write to a Redis or a reader that has gone fails, and no more */
+	check_redis();
 	open_site(&options, &site);
-	status = fastcgi ? fastcgi_serve(&site) : cgi_serve(&site);
+	chat_open(&site.chat, fastcgi);
+	status = fastcgi ? worker_run(&site) : cgi_serve(&site);
 	files_close(&site.files);
 	chat_close(&site.chat);
 	return status;

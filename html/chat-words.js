@@ -1,4 +1,4 @@
-/* What the chat page says: in English what is not in the page, in Chinese all. $ is a value, @ one in words. */
+/* As words.js, for the chat page. */
 const words = {
 	en: {
 		tag: "en",
@@ -10,12 +10,12 @@ const words = {
 		polling: "No WebSocket for now: asking over HTTP, every $ s.",
 		unsent: "Not sent: @. Try again.",
 		tooLong: "Too long: $ bytes, of 16,384.",
-		missing: "Messages may be missing.",
+		gap: "Some messages may be missing.",
 		you: "You",
 		all: "Show all $ characters",
 		news: "$ new messages",
 		codes: {
-			"": "no answer", 403: "status 403, from another site", 413: "status 413, too long",
+			"": "no answer", 413: "status 413, too long",
 			429: "status 429, too many at once", 503: "status 503",
 		},
 	},
@@ -43,12 +43,12 @@ const words = {
 		polling: "WebSocket 暂时不可用：每 $ 秒经 HTTP 查询消息。",
 		unsent: "未发送：@。请重试。",
 		tooLong: "太长：$ 字节，上限 16,384。",
-		missing: "可能缺少消息。",
+		gap: "可能缺少部分消息。",
 		you: "你",
 		all: "显示全部 $ 个字符",
 		news: "$ 条新消息",
 		codes: {
-			"": "没有回答", 403: "状态 403，来自其他网站", 413: "状态 413，太长",
+			"": "没有回答", 413: "状态 413，太长",
 			429: "状态 429，发送太快", 503: "状态 503",
 		},
 	},

@@ -7,52 +7,60 @@ const now = () => performance.now();
 const wait = (delay) => new Promise((done) => setTimeout(done, delay));
 const ask = (query, options) => fetch(location.pathname + query, { signal: AbortSignal.timeout(10000), ...options });
 
-/* the ids of the messages that came, and of those that this page has sent */
+/* ids: of the messages that came, and that this page has sent */
 const seen = new Set();
 const own = new Set();
 let last = -limit;
 let arrived = [];
+let hadGap = false;
 
-/* A message may come over both ways, while the page goes from one to the other. */
-function receive({ id, text }) {
-	if (text === undefined)
-		tell(element("notice"), "missing");
-	if (text === undefined || seen.has(id))
+/* A message may come twice: over both ways, or after a gap, where all that is kept comes again. */
+function receive({ id, text, gap }) {
+	if (gap) {
+		hadGap = true;
+		tell(element("notice"), "gap");
 		return;
+	}
 	last = id;
-	seen.add(id);
-	if (seen.size > 1000)
-		seen.delete(seen.values().next().value);
 	socket.url = urlAfter(last);
+	if (seen.has(id))
+		return;
+	seen.add(id);
 	arrived = [...arrived, { id, text }].slice(-limit);
 	announce(text);
 	update();
 }
 
 function draw() {
-	for (const message of arrived)
-		add(message);
+	arrived.map(newItem).forEach(put);
 	arrived = [];
+	if (hadGap)
+		[...list.querySelectorAll("[data-id]")].sort((a, b) => order(a) < order(b) ? -1 : 1).forEach(put);
 	while (list.querySelectorAll("[data-id]").length > limit || list.lastChild?.className === "day")
 		list.lastChild.remove();
 }
 
-/* the newest first, below the name of its day */
-function add({ id, text }) {
-	const time = new Date(parseInt(id));
-	const day = time.toLocaleDateString("sv"); // as ISO 8601 has it
-	if (list.firstChild?.textContent !== day) {
-		list.prepend(newElement("li", day));
-		list.firstChild.className = "day";
-	}
+const order = ({ dataset }) => dataset.id.split("-").map((part) => part.padStart(20, "0")).join();
+
+function newItem({ id, text }) {
 	const item = newElement("li", "");
-	item.dataset.id = id;
+	const time = new Date(parseInt(id));
+	Object.assign(item.dataset, { id, day: time.toLocaleDateString("sv") }); // as ISO 8601 has it
 	item.append(newElement("time", time.toTimeString().slice(0, 8)), newElement("bdi", text));
 	if (text.length > 600)
 		fold(item, text.length);
-	list.firstChild.after(item);
 	if (own.has(id))
 		markOwn(item);
+	return item;
+}
+
+/* the newest first, below the name of its day */
+function put(item) {
+	if (list.firstChild?.textContent !== item.dataset.day) {
+		list.prepend(newElement("li", item.dataset.day));
+		list.firstChild.className = "day";
+	}
+	list.firstChild.after(item);
 }
 
 function fold(item, length) {
@@ -101,7 +109,7 @@ function fail() {
 		poll();
 }
 
-/* Over HTTP, until something is heard over the WebSocket again: every 2 s, and slower while nothing comes. */
+/* until something is heard over the WebSocket again; slower while nothing comes */
 async function poll() {
 	for (let delay = 2000; failures > 1 && socket.state !== "closed"; await wait(delay)) {
 		try {
@@ -118,7 +126,7 @@ async function poll() {
 	tell(element("polling"), "");
 }
 
-/* What was taken must come back within 5 s of an open connection, which is dead otherwise. */
+/* What was taken must come back within 5 s, or the connection is dead. */
 async function expect(id) {
 	for (let tries = 0, since = now(); tries < 3 && !seen.has(id); await wait(250)) {
 		if (socket.state !== "open") {
@@ -144,7 +152,7 @@ async function post(message) {
 	}
 }
 
-/* What is typed meanwhile stays apart from what is not sent: that is put below it. */
+/* What is typed meanwhile stays apart from what is not sent. */
 async function send(message) {
 	const button = element("send");
 	const bytes = new TextEncoder().encode(message).length;

@@ -2,15 +2,17 @@
 #include "push.h"
 
 #include <err.h>
+#include <errno.h>
 #include <string.h>
 
-/* ?after=ID is the last message that a client that comes back has seen; a newcomer gets the last 20
- */
-static const char *last_seen(struct websocket *ws)
+/* ?after= names the last message that a client that comes back has seen; others get the last 20 */
+static const char *where_to_begin(struct websocket *ws, char *after, size_t size)
 {
-	const char *query = websocket_variable(ws, "QUERY_STRING");
+	ptrdiff_t length = websocket_parameter(ws, "after", after, size);
 
-	return query && strncmp(query, "after=", 6) == 0 && query[6] ? query + 6 : "-20";
+	if (length < 0)
+		return "-20";
+	return strlen(after) == (size_t)length ? after : ""; /* "" where a NUL or the size cut it */
 }
 
 /* Publishes a message, but for an empty one: it asks whether its connection lives, and comes back.
@@ -25,9 +27,13 @@ static int take(struct websocket *ws, const struct websocket_message *message)
 static void chat(struct websocket *ws)
 {
 	struct websocket_message message;
+	char after[64];
 
-	if (websocket_subscribe(ws, "chat", last_seen(ws)) < 0)
+	if (websocket_subscribe(ws, "chat", where_to_begin(ws, after, sizeof after)) < 0) {
+		if (errno == EINVAL)
+			websocket_refuse(ws, 400);
 		return;
+	}
 	while (websocket_wait(ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE)
 		if (take(ws, &message) < 0) {
 			warn("a message is not published");

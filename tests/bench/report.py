@@ -5,7 +5,7 @@ import subprocess
 from figures import ratio, spread
 
 CELLS = ("1x1", "1x64", "50x16", "500x1")
-TITLES = {"duplex": "duplex", "smallest": "smallest libfcgi program", "static": "static file", "musl": "duplex, musl", "cat": "cat"}
+TITLES = {"duplex": "duplex", "resident": "duplex, resident", "smallest": "smallest libfcgi program", "static": "static file", "musl": "duplex, musl", "cat": "cat"}
 
 
 def title(name):
@@ -135,6 +135,49 @@ def push(found):
             f"\n## KiB of memory for a subscriber ({found['subscribers']:,})\n\n" + table(["", "system", "Pss", "server", "process", "Redis"], kib))
 
 
+RESIDENT = {  # messages/s of the resident way to those of a peer at each of CELLS, at least
+    "direct": {"Node + ws": (1.15, 5, 5, 1.5), "libwebsockets": (0.9, 4, 3, 0.85)},
+    "behind": {"Node + ws": (1.15, 4, 4, 1.4), "libwebsockets": (1.0, 3, 3, 1.1)},
+}
+
+
+def resident_rates(where, peer, found, least):
+    for cell, limit in zip(CELLS, least):
+        mine, other = found[cell]["resident"], found[cell][peer]
+        rate = ratio(mine["rate"], other["rate"])
+        late = ratio(mine["p99"], other["p99"])
+        yield f"resident to {title(peer)}, {where}, at {cell}", times(rate), f"{limit:.2f} or more", rate["ratio"] >= limit
+        yield f"p99 of resident to {title(peer)}, {where}, at {cell}", times(late), "1.20 or less", late["ratio"] <= 1.2
+
+
+def resident_memory(found):
+    for count, one in found["resident"].items():
+        idle, used = one["idle"]["pss"], one["after 20 messages"]["pss"]
+        yield f"KiB (Pss) of an idle client, resident, {count}", idle, "6 or less", idle <= 6
+        yield f"KiB (Pss) of it after 20 messages, {count}", used, "10 % more at most", used <= 1.1 * idle + 0.1
+
+
+def resident_must_hold(results):
+    """The same for the resident way."""
+    for where, found in results.get("peers", {}).items():
+        if "resident" not in found["1x1"]:
+            continue
+        for peer, least in RESIDENT[where].items():
+            if peer in found["1x1"]:
+                yield from resident_rates(where, peer, found, least)
+        opens = {name: one["opens"] for name, one in found["500x1"].items()}
+        for peer, limit in (("libwebsockets", 0.9),) if where == "direct" else (("Node + ws", 1.0),):
+            if peer in opens:
+                one = ratio(opens["resident"], opens[peer])
+                yield f"connections opened/s, resident to {title(peer)}, {where}", times(one), f"{limit:.2f} or more", one["ratio"] >= limit
+    if "resident" in results.get("memory", {}):
+        yield from resident_memory(results["memory"])
+    large = results.get("large", {})
+    if "resident" in large and large.get("Node + ws", {}).get("MB_per_second"):
+        mine, other = large["resident"]["MB_per_second"] or 0, large["Node + ws"]["MB_per_second"]
+        yield "64 messages of 1 MB, resident, MB/s", mine, f"{other}, Node's, or more", mine >= other
+
+
 def must_hold(results):
     """What is promised, and whether this run shows it."""
     rows = []
@@ -151,6 +194,8 @@ def must_hold(results):
     if results.get("http"):
         found = ratio(*(results["http"]["lighttpd"][name]["rate"] for name in ("duplex", "smallest")))
         add("duplex to the smallest libfcgi program", times(found), "0.95 or more", found["ratio"] >= 0.95)
+    for row in resident_must_hold(results):
+        add(*row)
     for count, one in results.get("memory", {}).get("duplex", {}).items():
         add(f"private KiB of an idle endpoint, {count} connections", one["idle"]["client"], "56 or less", one["idle"]["client"] <= 56)
     if results.get("push"):

@@ -20,6 +20,8 @@ os.environ["PATH"] += ":/usr/sbin:/sbin"
 
 PYTHON = "/usr/bin/python3"
 PEERS = {  # the command before the port, and what shows that it is installed
+    "resident": (["sh", "-c", f'exec spawn-fcgi -n -a 127.0.0.1 -p "$1" -- /usr/bin/multiwatch -f 2 -- {BUILD}/ws/echo', "resident"],
+                 ["sh", "-c", "command -v spawn-fcgi && command -v multiwatch"]),
     "libwebsockets": ([BUILD / "bench/libwebsockets"], [BUILD / "bench/libwebsockets", "--help"]),
     "Node + ws": (["node", HERE / "peers/node-ws.js"], ["node", "-e", "require('ws')"]),
     "aiohttp": ([PYTHON, HERE / "peers/aiohttp_echo.py"], [PYTHON, "-c", "import aiohttp"]),
@@ -88,7 +90,7 @@ class Systems:
 
     def start(self, name, command, where):
         environment = {"PATH": os.environ["PATH"], "NODE_PATH": "/usr/share/nodejs", "PYTHONPATH": str(HERE / "peers"), "PYTHONDONTWRITEBYTECODE": "1",
-                       "DUPLEX_REDIS": str(self.run / "redis.sock")}
+                       "DUPLEX_REDIS": str(self.run / "redis.sock"), "WEBSOCKET_MAX_PER_ADDRESS": "0"}
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment)
         self.processes[name] = process
         if not figures.wait_until(lambda: self.is_open(where) or process.poll() is not None, 20) or process.poll() is not None:
@@ -157,6 +159,10 @@ class Systems:
         (self.run / "static").mkdir()
         (self.run / "static/echo").write_text("Hello, World!")
         self.start("lighttpd", ["lighttpd", "-D", "-f", str(self.run / "lighttpd.conf")], port)
+
+    def http_peers(self):
+        """Those that answer HTTP too."""
+        return [name for name in self.peers if name != "resident"]
 
     def pid(self, name):
         """Of the process that a WebSocket client of this system meets first."""

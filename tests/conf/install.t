@@ -4,6 +4,7 @@
 served from there, an edited fragment is kept, and "make uninstall" leaves the directory as it was.
 """
 import asyncio
+import json
 import os
 import pathlib
 import random
@@ -18,6 +19,7 @@ import rfc6455
 import stack
 import tap
 import units
+from redis_server import Redis
 
 stack.need("pkg-config", "websocketd")
 HELLO = """#include <websocket.h>
@@ -47,32 +49,47 @@ def tree(top):
     return sorted(str(path.relative_to(top)) for path in top.rglob("*"))
 
 
-def check_endpoint(directory, *options, sanitized=stack.SANITIZED):
-    """A program built as the manual says, placed in the endpoints directory."""
-    source = directory / "hello.c"
-    source.write_text(HELLO)
-    flags = subprocess.run(["pkg-config", "--cflags", "--libs", *options, "duplex"], capture_output=True, check=True,
+def build(directory, name, text, *words, sanitized=stack.SANITIZED):
+    """A program built as the documents say, with what pkg-config answers to these words, in the endpoints directory."""
+    source = directory / f"{name}.c"
+    source.write_text(text)
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", *words], capture_output=True, check=True,
                            env={**os.environ, "PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig")}).stdout.decode()
-    tap.ok("-static" in shlex.split(flags) or not options, f"pkg-config {' '.join(options)}")
-    program = prefix / "libexec/duplex/hello"
+    tap.equal("-static" in shlex.split(flags), "--static" in words, f"pkg-config {' '.join(words)} asks for a static program only with --static")
+    program = prefix / "libexec/duplex" / name
     flags = shlex.split(flags)
     if sanitized:  # what is linked with the library needs what the library was built with, and cannot be static
         flags = ["-fsanitize=address,undefined", *(flag for flag in flags if flag != "-static")]
     result = subprocess.run(["cc", source, "-o", program, *flags], capture_output=True)
-    tap.equal((result.returncode, result.stdout, result.stderr), (0, b"", b""), "it is built")
+    tap.equal((result.returncode, result.stdout, result.stderr), (0, b"", b""), f"{name}.c is built with {' '.join(words)}")
     dynamic = b"INTERP" in subprocess.run(["readelf", "-l", program], capture_output=True).stdout
-    tap.equal(dynamic, not options or sanitized, "dynamic" if dynamic else "static")
+    tap.equal(dynamic, "--static" not in words or sanitized, f"{name} is {'dynamic' if dynamic else 'static'}")
+    return program
+
+
+def check_endpoint(directory, *words):
+    program = build(directory, "hello", HELLO, *words)
     for path in ("/echo", "/serialize/echo", "/hello"):
         tap.equal(asyncio.run(converse(path)), "hello" if path == "/hello" else "hi", f"{path} is served")
     program.unlink()
 
 
-async def converse(path):
+def check_pushing_endpoint(directory):
+    """The documents' example of an endpoint that pushes."""
+    text = "".join(path.read_text() for path in (stack.ROOT / "README.md", stack.ROOT / "ws/README.md") if path.exists())
+    (source,) = re.findall(r"^```c\n(#include \"push\.h\"\n.*?)^```", text, re.S | re.M)
+    program = build(directory, "board", source, "duplex-push")
+    with Redis() as redis:
+        tap.equal(json.loads(asyncio.run(converse("/board", DUPLEX_REDIS=redis.address)))["text"], "hi", "/board publishes")
+    program.unlink()
+
+
+async def converse(path, **environment):
     """Asks the installed endpoints by the command of the installed unit, on a port of its own."""
     while True:
         port = random.randrange(20000, 32000)
         command = [f"--port={port}" if part.startswith("--port=") else part for part in units.command(prefix / "lib/systemd/system/duplex-ws.service")]
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **environment})
         try:
             stack.wait_until(lambda: server.poll() is not None or stack.is_listening(port, server.pid))
             if server.poll() is None:
@@ -135,8 +152,9 @@ with tempfile.TemporaryDirectory() as directory:
     make("install")
     check_contents()
     check_versions()
-    check_endpoint(top, "--static")
-    check_endpoint(top)
+    check_endpoint(top, "--static", "duplex")
+    check_endpoint(top, "duplex")
+    check_pushing_endpoint(top)
     check_edited()
     make("uninstall")
     tap.equal(tree(prefix), before, "make uninstall leaves what was there before")

@@ -18,9 +18,9 @@ def tracked():
 
 
 def check_shell(files):
-    scripts = [path for path, content in files.items() if re.match(rb"#!/bin/(ba)?sh", content)]
+    scripts = [path for path, content in files.items() if path.suffix == ".sh" or re.match(rb"#!/bin/(ba)?sh", content)]
     tap.ok(len(scripts) >= 3, f"{len(scripts)} shell scripts")
-    result = subprocess.run(["shellcheck", *scripts], capture_output=True)
+    result = subprocess.run(["shellcheck", "-x", *scripts], capture_output=True, cwd=stack.ROOT)
     tap.equal((result.returncode, result.stdout.decode()), (0, ""), "shellcheck finds nothing")
 
 
@@ -61,8 +61,8 @@ def check_readme(files):
     named = set(re.findall(r"`make ([a-z][a-z -]*)", readme))
     used = {word for words in named for word in words.split()}
     tap.equal(used - targets, set(), "every make target in the README exists")
-    lists = re.findall(r"^DEPS_(?:RUN|[a-z]+) += (.*)$", makefile, re.M)
-    packages = {word for line in lists for word in line.split() if "$" not in word}
+    lists = re.findall(r"^DEPS_RUN += (.*)$", makefile, re.M) + [path.read_text() for path in stack.ROOT.glob("conf/run/*/packages")]
+    packages = {word for line in lists for word in line.split()}
     tap.ok(len(packages) > 8, f"{len(packages)} packages to run with")
     tap.equal({package for package in packages if f"`{package}`" not in readme}, set(), "every package that running needs has its reason")
     paths = set(re.findall(r"`((?:conf|ws|fcgi|html|tests)/[\w./-]+)`", readme))

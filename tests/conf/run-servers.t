@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """"make run" under each server, by an ordinary user."""
 import asyncio
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,7 +13,7 @@ import servers
 import stack
 import tap
 
-stack.need("curl", "spawn-fcgi", "multiwatch", *(server[0] for server in servers.SERVERS.values()))
+stack.need("curl", "spawn-fcgi", "multiwatch", *(server.program for server in servers.SERVERS.values()))
 
 
 def ask(site, path):
@@ -27,16 +29,60 @@ async def converse(site, path, origin=None):
         return error.status
 
 
+def add_server(tree):
+    """A further server, here nginx by another name, is a fragment and a folder."""
+    shutil.copy(tree / "conf/nginx.conf", tree / "conf/further.conf")
+    shutil.copytree(tree / "conf/run/nginx", tree / "conf/run/further")
+    (tree / "conf/run/further/fragment").write_text("further.conf\n")
+
+
+def check_further(tree):
+    """What else knows a further server: make deps, and make install."""
+    environment = {"PATH": os.environ["PATH"]}
+    shutil.copy(stack.BUILD / "libwebsocket.a", tree / "build")
+    output = subprocess.run(["make", "-s", "-C", tree, "deps", "SERVER=none"], env=environment, capture_output=True, text=True).stderr
+    tap.ok("is not one of apache caddy further haproxy lighttpd nginx" in output, f"make deps lists a further server: {output.strip()}")
+    subprocess.run(["make", "-s", "-C", tree, "--assume-old=all", "install", "DESTDIR=build/root"], env=environment, check=True)
+    tap.ok((tree / "build/root/usr/local/etc/duplex/further.conf").exists(), "make install installs the fragment of a further server")
+
+
+def check_server(name, tree):
+    with stack.Stack(root=tree, build=tree / "build", user=stack.USER, SERVER=name) as site:
+        tap.equal(ask(site, "/echo?message=hi%00%0A"), b"hi\0\n", f"{name}: /echo over HTTP")
+        tap.equal(ask(site, "/"), (stack.ROOT / "html/echo.html").read_bytes(), f"{name}: the page at /")
+        tap.equal(ask(site, "/any/other/path"), b"Not Found\n", f"{name}: every path is ours")
+        tap.equal(asyncio.run(converse(site, "/echo")), "hi", f"{name}: /echo over WebSocket")
+        tap.equal(asyncio.run(converse(site, "/serialize/echo/", f"http://127.0.0.1:{site.port}")), "hi", f"{name}: a WebSocket from its own page")
+        tap.equal(asyncio.run(converse(site, "/echo", "http://evil.example")), 403, f"{name}: none from another's")
+        tap.equal(asyncio.run(converse(site, "/nothing")), 404, f"{name}: none where there is no endpoint")
+        stack.finish(site)
+
+
+def check_kill(name, tree):
+    with tempfile.TemporaryDirectory() as temporary:
+        os.chmod(temporary, 0o777)
+        with stack.Stack(root=tree, build=tree / "build", user=stack.USER, SERVER=name, TMPDIR=temporary) as site:
+            everything = stack.descendants(site.launch.pid)
+            site.launch.kill()
+            stack.wait_until(lambda: not any(map(stack.is_alive, everything)) and not os.listdir(temporary), 15)
+            left = [stack.name_of(pid) for pid in everything if stack.is_alive(pid)]
+            tap.equal((left, os.listdir(temporary)), ([], []), f"{name}: SIGKILL to the launcher leaves no process and no file")
+
+
+def check_complete(name, server):
+    """What a server has beside its folder in conf/run."""
+    for path in (f"conf/{server.fragment}", f"tests/conf/sites/{server.fragment}", f"tests/conf/server-{name}.t"):
+        tap.ok((stack.ROOT / path).exists(), f"{name} has {path}")
+    tap.ok(f"`{server.fragment}`" in (stack.ROOT / "conf/README.md").read_text(), f"conf/README.md tells of {server.fragment}")
+
+
+for name, server in servers.SERVERS.items():
+    check_complete(name, server)
 with tempfile.TemporaryDirectory() as directory:
     tree = stack.copy_tree(directory, "fcgi", "ws")
-    for name in servers.SERVERS:
-        with stack.Stack(root=tree, build=tree / "build", user=stack.USER, SERVER=name) as site:
-            tap.equal(ask(site, "/echo?message=hi%00%0A"), b"hi\0\n", f"{name}: /echo over HTTP")
-            tap.equal(ask(site, "/"), (stack.ROOT / "html/echo.html").read_bytes(), "the page at /")
-            tap.equal(ask(site, "/any/other/path"), b"Not Found\n", "every path is ours")
-            tap.equal(asyncio.run(converse(site, "/echo")), "hi", "/echo over WebSocket")
-            tap.equal(asyncio.run(converse(site, "/serialize/echo/", f"http://127.0.0.1:{site.port}")), "hi", "and from its own page")
-            tap.equal(asyncio.run(converse(site, "/echo", "http://evil.example")), 403, "but not from another's")
-            tap.equal(asyncio.run(converse(site, "/nothing")), 404, "nor where there is no endpoint")
-            stack.finish(site)
+    add_server(tree)
+    for name in (*servers.SERVERS, "further"):
+        check_server(name, tree)
+        check_kill(name, tree)
+    check_further(tree)
 tap.done()

@@ -1,22 +1,20 @@
 #!/usr/bin/python3
 """"make run" and its launcher: one clear line when it cannot start, and nothing left behind however it ends."""
-import fcntl
 import os
 import pathlib
-import pty
 import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import termios
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
 import stack
 import tap
 
+stack.need("make", "curl", "ss", "nginx")
 TMP = tempfile.TemporaryDirectory()
 
 
@@ -29,8 +27,8 @@ def launch(**environment):
 def check_refusal(name, wanted, **environment):
     status, output, errors = launch(**environment)
     tap.equal((status, output), (1, ""), f"{name}: status 1")
-    tap.ok(re.fullmatch(rf"run: [^\n]*{wanted}[^\n]*\n", errors), f"and one line: {errors.strip()}")
-    tap.equal(os.listdir(TMP.name), [], "and no file is left")
+    tap.ok(re.fullmatch(rf"run: [^\n]*{wanted}[^\n]*\n", errors), f"{name}: one line says why: {errors.strip()}")
+    tap.equal(os.listdir(TMP.name), [], f"{name}: no file is left")
 
 
 def check_refusals():
@@ -40,9 +38,14 @@ def check_refusals():
         port = str(taken.getsockname()[1])
         check_refusal("a port in use", f"port {port} of 127.0.0.1 is in use", PORT=port)
     for port in ("0", "x", "65536", "-1"):
-        check_refusal(f"PORT={port}", "is no port number", PORT=port)
-    check_refusal("a limit that is none", "WEBSOCKET_MAX_MESSAGE is no number", WEBSOCKET_MAX_MESSAGE="1M")
-    check_refusal("a server that is none", "SERVER=thttpd is not one of", SERVER="thttpd")
+        check_refusal(f"PORT={port}", "is not a port number", PORT=port)
+    for bind in ("127.0.0.1; x", "a b", "*", "http://localhost"):
+        check_refusal(f"BIND={bind}", "is not an address", BIND=bind)
+    check_refusal("WEBSOCKET_MAX_MESSAGE=1M", "WEBSOCKET_MAX_MESSAGE", WEBSOCKET_MAX_MESSAGE="1M")
+    for server in ("thttpd", "apache2", "../run", "lighttpd nginx", "*"):
+        check_refusal(f"SERVER={server}", re.escape(f"SERVER={server} is not one of apache, caddy, haproxy, lighttpd, nginx"), SERVER=server)
+    if os.geteuid() == 0:
+        check_refusal("Apache as root", "Apache serves nothing as root", SERVER="apache")
     check_refusal("nothing built", "fcgi/duplex is not built", BUILD=TMP.name)
     with tempfile.TemporaryDirectory() as path:
         for program in pathlib.Path("/usr/bin").iterdir():
@@ -55,16 +58,24 @@ def open_socket(site):
     """A WebSocket, so that there is a process of each kind."""
     client = socket.create_connection(("127.0.0.1", site.port))
     client.sendall(frames.HANDSHAKE)
-    tap.ok(client.recv(4096).startswith(b"HTTP/1.1 101 "), "a WebSocket is open")
+    if not client.recv(4096).startswith(b"HTTP/1.1 101 "):
+        raise RuntimeError(f"no WebSocket can be opened:\n{site.log()}")
     return client
+
+
+EVERYTHING = ["duplex", "duplex", "echo", "guard", "lighttpd", "multiwatch", "redis-server", "sed", "websocketd"]
+
+
+def names(site):
+    return sorted(stack.name_of(pid) for pid in stack.descendants(site.launch.pid))
 
 
 def check_signals():
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         with stack.Stack(TMPDIR=TMP.name) as site, open_socket(site):
-            tap.ok(stack.wait_until(lambda: len(stack.descendants(site.launch.pid)) == 7), "lighttpd, two workers, websocketd, its log, an echo and Redis")
+            tap.ok(stack.wait_until(lambda: names(site) == EVERYTHING), f"{sig.name}: before it, all programs run: {names(site)}")
             tap.equal(site.stop(sig), 0, f"{sig.name} ends it with status 0")
-            tap.equal((site.left, os.listdir(TMP.name), site.unexpected()), ([], [], []), "no process, file or message is left")
+            tap.equal((site.left, os.listdir(TMP.name), site.unexpected()), ([], [], []), f"{sig.name} leaves no process, no file and no message")
 
 
 def check_death(name):
@@ -73,18 +84,8 @@ def check_death(name):
         os.kill(site.pid(name), signal.SIGKILL)
         tap.equal(site.launch.wait(30), 1, f"{name} is killed: status 1")
         stack.wait_until(lambda: not any(map(stack.is_alive, everything)), 1)
-        tap.equal(([stack.name_of(pid) for pid in everything if stack.is_alive(pid)], os.listdir(TMP.name)), ([], []), "nothing is left")
-        tap.equal(site.unexpected(), [f"run: {name} ended with status 137"], "and one line says why")
-
-
-def check_kill_launcher():
-    with stack.Stack(TMPDIR=TMP.name) as site, open_socket(site):
-        everything = stack.descendants(site.launch.pid)
-        site.launch.kill()
-        site.launch.wait()
-        tap.ok(stack.wait_until(lambda: not any(map(stack.is_alive, everything)), 5), "the launcher is killed: its children end")
-        for directory in pathlib.Path(TMP.name).iterdir():
-            subprocess.run(["rm", "-r", directory], check=True)
+        tap.equal(([stack.name_of(pid) for pid in everything if stack.is_alive(pid)], os.listdir(TMP.name)), ([], []), f"{name} is killed: no process and no file is left")
+        tap.equal(site.unexpected(), [f"run: {name} ended with status 137"], f"{name} is killed: one line says why")
 
 
 def check_worker_respawn():
@@ -96,8 +97,8 @@ def check_worker_respawn():
         def answers():
             return subprocess.run(["curl", "-s", "-m", "5", site.url("/echo?message=hi")], capture_output=True).stdout == b"hi"
 
-        tap.ok(stack.wait_until(answers, 10), "both FastCGI workers are killed: lighttpd starts others")
-        tap.ok(not set(before) & set(site.pids("duplex")), "which are others")
+        tap.ok(stack.wait_until(answers, 10), "both FastCGI workers are killed: /echo is served again")
+        tap.ok(not set(before) & set(site.pids("duplex")), "both FastCGI workers are killed: others serve it")
         site.stop()
 
 
@@ -106,50 +107,72 @@ def check_loopback():
         listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, check=True).stdout.decode()
         pids = {site.pid("websocketd"), site.pid("lighttpd")}
         addresses = [line.split()[3] for line in listening.splitlines() if any(f"pid={pid}," in line for pid in pids)]
-        tap.equal(len(addresses), 2, "two ports are listened on")
-        tap.ok(all(address.startswith("127.0.0.1:") for address in addresses), f"on loopback alone: {addresses}")
+        tap.equal(len(addresses), 2, "websocketd and lighttpd listen on two ports")
+        tap.ok(all(address.startswith("127.0.0.1:") for address in addresses), f"they listen on loopback alone: {addresses}")
         site.stop()
 
 
-def check_ctrl_c():
-    """"make run" in a terminal of its own, ended as a person does it."""
+def make(*arguments, **environment):
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "BUILD"))}
+    return subprocess.Popen(["make", "-C", stack.ROOT, "--no-print-directory", "--assume-old=all", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, env={**inherited, "TMPDIR": TMP.name, **environment})
+
+
+def check_variables():
+    """Whatever make run heeds is heard as an argument of make and in its environment, and the argument wins."""
+    wanted = {"BUILD": str(stack.BUILD), "PORT": free_port(), "BIND": "127.0.0.2", "SERVER": "nginx", "WEBSOCKET_ACCEPT_ALL": "1"}
+    check_heard("as arguments", wanted, *(f"{name}={value}" for name, value in wanted.items()), PORT="1", SERVER="x")
+    check_heard("in the environment", wanted, **wanted)
+    for environment in ({"BUILD": "/nowhere"}, {"PORT": "x"}, {"BIND": "x y"}, {"SERVER": "iis"}, {"WEBSOCKET_MAX_MESSAGE": "x"}):
+        (name, value), = environment.items()
+        outputs = [process.communicate()[0].decode() for process in (make("run", f"{name}={value}"), make("run", **environment))]
+        tap.ok(value in outputs[0] or name in outputs[0], f"{name}={value} is refused: {outputs[0].splitlines()[0]}")
+        tap.equal(outputs[1], outputs[0], f"{name}={value} in the environment is refused alike")
+
+
+def free_port():
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    controller, terminal = pty.openpty()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+        free.bind(("127.0.0.2", 0))
+        return str(free.getsockname()[1])
 
-    def take_terminal():
-        os.setsid()
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-    make = subprocess.Popen(["make", "-C", stack.ROOT, "--no-print-directory", "run", f"BUILD={stack.BUILD}", f"PORT={port}"],
-                            stdin=terminal, stdout=terminal, stderr=terminal, preexec_fn=take_terminal,
-                            env={**environment, "TMPDIR": TMP.name})
-    os.close(terminal)
+def check_heard(way, wanted, *arguments, **environment):
+    with make("run", *arguments, **environment) as process:
+        output = read_until(process, b"until Ctrl-C")
+        tap.ok(f"http://127.0.0.2:{wanted['PORT']}/echo" in output, f"{way}: BIND and PORT are heard: {output.strip()}")
+        names = [stack.name_of(pid) for pid in stack.descendants(process.pid)]
+        tap.ok("nginx" in names, f"{way}: SERVER is heard: {names}")
+        with socket.create_connection(("127.0.0.2", int(wanted["PORT"]))) as client:
+            client.sendall(frames.HANDSHAKE.replace(b"/echo", b"/anything"))
+            tap.ok(client.recv(4096).startswith(b"HTTP/1.1 101 "), f"{way}: WEBSOCKET_ACCEPT_ALL is heard")
+        process.terminate()
+        process.communicate()
+
+
+def read_until(process, text):
     output = b""
-    while b"until Ctrl-C" not in output:
-        output += os.read(controller, 4096)
-    everything = stack.descendants(make.pid)
-    os.write(controller, b"\x03")
-    try:
-        while part := os.read(controller, 4096):
-            output += part
-    except OSError:
-        pass  # the terminal's other end is closed
-    make.wait(30)
-    os.close(controller)
-    stack.wait_until(lambda: not any(map(stack.is_alive, everything)), 2)
-    tap.ok(len(everything) >= 5 and not any(map(stack.is_alive, everything)), "one Ctrl-C ends make run, and no process is left")
-    tap.equal(os.listdir(TMP.name), [], "nor a file")
+    while text not in output and (part := os.read(process.stdout.fileno(), 4096)):
+        output += part
+    return output.decode()
+
+
+def check_deps():
+    """make deps knows the servers that make run knows."""
+    for name in ("iis", "apache2", "../run", "lighttpd iis"):
+        for process in (make("deps", f"SERVER={name}"), make("deps", SERVER=name)):
+            output = process.communicate()[0].decode()
+            tap.equal(process.returncode, 2, f"make deps with SERVER={name} is refused")
+            tap.ok(f"SERVER={name} is not one of apache caddy haproxy lighttpd nginx" in output, f"make deps with SERVER={name} lists the servers: {output.strip()}")
+    output = make("-n", "deps", "SERVER=apache").communicate()[0].decode()
+    tap.ok(re.search(r" apache2\b", output) and "lighttpd" not in output, f"make deps SERVER=apache installs apache2: {output.strip()}")
 
 
 check_refusals()
 check_signals()
 check_death("websocketd")
 check_death("lighttpd")
-check_kill_launcher()
 check_worker_respawn()
 check_loopback()
-check_ctrl_c()
+check_variables()
+check_deps()
 tap.done()

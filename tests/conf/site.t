@@ -4,6 +4,7 @@ The README's commands, as they stand there, from a fresh copy of the tree to a s
 lighttpd as Debian configures them, and back. Only systemctl is the test's own (tests/systemctl).
 """
 import asyncio
+import json
 import os
 import pathlib
 import re
@@ -52,8 +53,8 @@ async def converse(path, **options):
 
 
 def log():
-    """What was logged, but for what the servers and the stand-in always say."""
-    ordinary = re.compile(r"server (started|stopped)|AH00558|^Listening on .* as 3\.$|^Communication attempt on fd 3\.|^Execing ")
+    """What was logged, but for what the servers and the stand-in always say, and Apache of a machine whose name it cannot look up."""
+    ordinary = re.compile(r"server (started|stopped)|AH0055[78]|^Listening on .* as 3\.$|^Communication attempt on fd 3\.|^Execing |^\d+:(C|M|signal-handler) ")
     return [line for line in pathlib.Path("/run/systemctl/log").read_text().splitlines() if not ordinary.search(line)]
 
 
@@ -70,6 +71,29 @@ def check_running():
     tap.equal(asyncio.run(converse("/echo", origin="http://evil.example")), 403, "but not from another's")
     tap.equal(ask("/")[0], b"200", "the site's own / is as before")
     tap.equal(ask("/nothing")[0], b"404", "and so is its 404")
+
+
+def chat_commands(fragment, service):
+    """What conf/README.md has for /chat, behind this server in place of Apache."""
+    block = re.search(r"```sh\n(sed [^\n]*chat.*?)```", (stack.ROOT / "conf/README.md").read_text(), re.S)[1]
+    return block.replace("apache.conf", fragment).replace("apache2", service).splitlines()
+
+
+def check_chat(server, service, tree):
+    fragment = f"{server.lower()}.conf"
+    path = pathlib.Path("/usr/local/etc/duplex", fragment)
+    shipped = path.read_text()
+    tap.equal(ask("/chat")[0], b"404", "/chat is the site's until it is claimed")
+    for line in chat_commands(fragment, service):
+        shell(line, tree)
+    tap.ok(stack.wait_until(lambda: ask("/chat?after=-1")[0] == b"200", 15), "/chat is served")
+    tap.ok(b"<title>Chat</title>" in ask("/chat")[1], "/chat is a page")
+    tap.equal(ask("/chat", "--data-urlencode", "message=by HTTP")[0], b"202", "a message is posted to /chat")
+    said = json.loads(asyncio.run(converse("/chat?after=-1", origin="http://localhost")))
+    tap.equal(said["text"], "by HTTP", "a WebSocket gets it")
+    tap.equal(ask("/echo?message=hi"), (b"200", b"hi"), "/echo is as before")
+    shell("systemctl disable --now duplex-redis", tree)
+    path.write_text(shipped)
 
 
 def listening():
@@ -90,6 +114,7 @@ def check_server(name, service):
         tap.equal([address for address in listening() if not address.endswith(":80")], ["127.0.0.1:9001"], "beside port 80, websocketd on loopback")
         shell("systemctl restart duplex-ws", tree)
         tap.ok(stack.wait_until(lambda: asyncio.run(converse("/echo")) == "hi", 10), "websocketd is restarted")
+        check_chat(name, service, tree)
         tap.equal(log(), [], "nothing in the log")
         shell("systemctl disable --now duplex-fcgi.socket duplex-fcgi duplex-ws", tree)
         shell("make uninstall", tree)

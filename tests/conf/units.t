@@ -14,6 +14,8 @@ import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import namespace
+import frames
+import resident
 import rfc6455
 import stack
 import tap
@@ -24,12 +26,12 @@ namespace.enter()
 
 from redis_server import Redis
 
-SERVICES = ("duplex-fcgi.service", "duplex-ws.service", "duplex-redis.service")
+SERVICES = ("duplex-fcgi.service", "duplex-ws.service", "duplex-redis.service", "duplex-resident@echo.service")
 CLIENTS = 100
 
 
 def check_files():
-    paths = [directory / name for name in (*SERVICES, "duplex-fcgi.socket")]
+    paths = [directory / name for name in (*SERVICES, "duplex-fcgi.socket", "duplex-resident@echo.socket")]
     result = subprocess.run(["systemd-analyze", "verify", "--man=no", *paths], capture_output=True)
     tap.equal((result.returncode, result.stdout, result.stderr), (0, b"", b""), "systemd-analyze verify is silent")
     for name in SERVICES:
@@ -37,7 +39,8 @@ def check_files():
         level = float(re.search(r"exposure level for \S+: ([\d.]+)", output)[1])
         tap.ok(level <= 1.5, f"{name}: systemd-analyze security says {level}")
     for path in paths:
-        for page, section in re.findall(r"man:([\w-]+)\((\d)\)", path.read_text()):
+        template = path.with_name(path.name.replace("@echo", "@"))
+        for page, section in re.findall(r"man:([\w-]+)\((\d)\)", template.read_text()):
             tap.ok((prefix / f"share/man/man{section}/{page}.{section}").exists(), f"{path.name}: its manual {page}({section}) is installed")
 
 
@@ -155,6 +158,34 @@ def check_ws():
     tap.equal(re.findall(r"mmap\([^)]*PROT_WRITE\|PROT_EXEC", trace.read_text(errors="replace")), [], "no memory both written and run")
 
 
+def check_resident():
+    """A resident endpoint by the command of its service, on a socket as its .socket unit makes it."""
+    unit = directory / "duplex-resident@.service"
+    command = [part.replace("$$", "$").replace("%i", "echo") for part in units.command(unit)]
+    held = units.HeldSocket(prefix / "echo.sock")
+    trace = prefix / "resident.trace"
+    service = subprocess.Popen(["strace", "-f", "-qq", "-o", trace, *command], stdin=held.listener, stdout=log, stderr=log,
+                               env={"PATH": "/usr/bin:/bin", "DUPLEX_WORKERS": "2", "ASAN_OPTIONS": "detect_leaks=0"})
+    client = resident.Client(str(held.path), after=frames.text(b"hi"), timeout=60)
+    tap.equal(client.frame(), (frames.TEXT, b"hi"), "duplex-resident@: its command echoes a message")
+    multiwatch = next(pid for pid in stack.descendants(service.pid) if stack.name_of(pid) == "multiwatch")
+    workers = stack.children(multiwatch)
+    tap.equal(len(workers), 2, "duplex-resident@: DUPLEX_WORKERS is the number of its workers")
+    os.kill(workers[0], signal.SIGKILL)
+    tap.ok(stack.wait_until(lambda: len(set(stack.children(multiwatch)) - set(workers)) == 1, 30), "duplex-resident@: another worker takes the place of one that was killed")
+    settings = units.read(unit)
+    memory, files = int(settings["Service", "MemoryMax"][0].rstrip("G")) << 30, int(settings["Service", "LimitNOFILE"][0])
+    tap.ok(files >= 10000 + 1000 + 50, "duplex-resident@: LimitNOFILE is enough for WEBSOCKET_MAX_CLIENTS and those that are refused")
+    tap.ok(memory >= 6 * ((256 << 20) + 10000 * 6144), "duplex-resident@: MemoryMax is enough for six workers at their own limits")
+    os.kill(multiwatch, signal.SIGTERM)
+    service.wait(60)
+    held.close()
+    tap.equal(used(trace) - allowed(), set(), f"duplex-resident@: no system call that the unit forbids, of {len(used(trace))}")
+    text = trace.read_text(errors="replace")
+    tap.equal(re.findall(r"socket\(AF_(?!UNIX)\w+", text), [], "duplex-resident@: no socket of a family that the unit forbids")
+    tap.equal(re.findall(r"mmap\([^)]*PROT_WRITE\|PROT_EXEC", text), [], "duplex-resident@: no memory that is both written and run")
+
+
 def check_redis():
     """The Redis service by its own command, where its default address is ours as well."""
     path = pathlib.Path("/run/duplex-redis/redis.sock")
@@ -205,6 +236,7 @@ with tempfile.TemporaryDirectory() as top, tempfile.TemporaryFile("w+") as log:
     check_files()
     check_fcgi()
     check_ws()
+    check_resident()
     check_redis()
     check_machines()
     log.seek(0)

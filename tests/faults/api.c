@@ -1,4 +1,7 @@
-/* the parts of the message API that the echo does not use, while what they call fails */
+/* the parts of the message API that the echo does not use, and those that decode frames and
+ * handshakes, while what they call fails */
+#include "client_frames.h"
+#include "handshake.h"
 #include "lines.h"
 #include "tap.h"
 
@@ -102,6 +105,80 @@ static void check_wait(const char *name, int nth, int error)
 	close(pair[1]);
 }
 
+/* a message in fragments with a ping between them, and a second message */
+static struct client_bytes make_frames(void)
+{
+	static const char mask[] = {1, 2, 3, 4};
+	static char payload[3000];
+	struct client_bytes sent = {0};
+
+	client_frame(&sent, FRAMES_OPCODE_BINARY, payload, sizeof payload, mask);
+	client_frame(&sent, 0x80 | FRAMES_OPCODE_PING, payload, FRAMES_MAX_CONTROL, mask);
+	client_frame(&sent, 0x80, payload, sizeof payload, mask);
+	client_frame(&sent, 0x80 | FRAMES_OPCODE_BINARY, payload, 1, mask);
+	return sent;
+}
+
+/* the events that come of them byte by byte, up to an error, which is in *item */
+static int count_events(struct frames *frames, struct client_bytes *sent, struct frames_item *item)
+{
+	int count = 0;
+	size_t used;
+
+	for (size_t at = 0; at < sent->length; at++) {
+		enum frames_event event = frames_next(frames, sent->bytes + at, 1, &used, item);
+		if (event == FRAMES_ERROR)
+			return count;
+		count += event != FRAMES_MORE;
+	}
+	return count;
+}
+
+/* each allocation of the decoder fails once: its client is told 1011, and no memory is held */
+static void check_frames(void)
+{
+	int count = 0;
+	int nth = 0;
+
+	while (count < 3) {
+		struct client_bytes sent = make_frames();
+		struct frames frames;
+		struct frames_item item = {0};
+		frames_init(&frames, 10000);
+		forget_calls();
+		set_fault("realloc", ++nth, ENOMEM);
+		count = count_events(&frames, &sent, &item);
+		unsetenv("FAULT");
+		if (count < 3)
+			ok(item.code == FRAMES_CODE_INTERNAL_ERROR && frames_memory(&frames) == 0 &&
+				   strcmp(item.reason, "memory is short") == 0,
+			   "frames_next: realloc %d fails, behind %d events", nth, count);
+		frames_free(&frames);
+		free(sent.bytes);
+	}
+	ok(nth > 4, "frames_next: without the %d faults all comes out", nth - 1);
+}
+
+static void check_variables(void)
+{
+	static const char head[] = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+				   "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+				   "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+	struct handshake handshake = {0};
+
+	forget_calls();
+	set_fault("malloc", 1, ENOMEM);
+	int status = handshake_parse(&handshake, head, sizeof head - 1);
+	errno = 0;
+	ok(status == HANDSHAKE_COMPLETE &&
+		   handshake_variables(&handshake, head, "echo", NULL) == NULL && errno == ENOMEM,
+	   "handshake_variables: malloc fails");
+	unsetenv("FAULT");
+	char *variables = handshake_variables(&handshake, head, "echo", NULL);
+	ok(variables && handshake_variable(variables, "REQUEST_METHOD"), "and can be tried again");
+	free(variables);
+}
+
 /* runs a check with fresh counts of calls */
 static void apart(void (*check)(const char *, int, int), const char *name, int nth, int error)
 {
@@ -122,5 +199,7 @@ int main(void)
 	apart(check_wait, "poll", 1, ENOMEM);
 	apart(check_wait, "malloc", 1, ENOMEM);
 	apart(check_wait, "read", 1, EIO);
+	check_frames();
+	check_variables();
 	return done();
 }

@@ -35,7 +35,7 @@ CHAT = [
 ]
 CHAT_AND_LIBRARIES = [
     ("socket", errno.EMFILE, "fails"), ("connect", errno.ECONNREFUSED, "fails"), ("connect", errno.EAGAIN, "fails"),
-    ("setsockopt", errno.EINVAL, "fails"), ("fcntl", errno.EBADF, "fails or goes on"),
+    ("getsockopt", errno.ENOBUFS, "fails"), ("fcntl", errno.EBADF, "fails or goes on"),
     ("read", errno.EINTR, "goes on"), ("read", PARTIAL, "goes on"), ("read", errno.EAGAIN, "fails or goes on"),
     ("read", errno.ECONNRESET, "fails or leaves"), ("read", errno.EIO, "fails"),
     ("write", errno.EINTR, "goes on"), ("write", PARTIAL, "goes on"), ("write", errno.EAGAIN, "fails or goes on"),
@@ -45,12 +45,12 @@ CHAT_AND_LIBRARIES = [
 # over HTTP it "fails" at its start, "refuses" by 503 and a line in the log until it can be done again, or "loses one" that
 # gets no answer or could not be read, as when the web server is gone
 DUPLEX = [
-    ("socket", errno.EMFILE, "refuses"), ("connect", errno.ECONNREFUSED, "refuses"), ("setsockopt", errno.EINVAL, "refuses"),
+    ("socket", errno.EMFILE, "refuses"), ("connect", errno.ECONNREFUSED, "refuses"),
     ("fcntl", errno.EBADF, "fails or refuses"), ("poll", errno.EINTR, "goes on or loses one"),
-    ("poll", errno.ENOMEM, "goes on or loses one"),
+    ("poll", errno.ENOMEM, "refuses or goes on or loses one"),
     ("read", errno.EINTR, "goes on or loses one"), ("read", PARTIAL, "goes on"), ("read", errno.EAGAIN, "fails or refuses or loses one or goes on"),
     ("read", errno.ECONNRESET, "fails or refuses or loses one or goes on"),
-    ("write", errno.EINTR, "goes on or loses one"), ("write", PARTIAL, "goes on"), ("write", errno.EAGAIN, "refuses or loses one"),
+    ("write", errno.EINTR, "goes on or loses one"), ("write", PARTIAL, "goes on"), ("write", errno.EAGAIN, "goes on or loses one"),
     ("write", errno.EPIPE, "refuses or loses one"),
 ]
 
@@ -113,12 +113,16 @@ def check_chat(program, table):
 
 
 def check_start():
-    """?after= of the handshake: what came since; without it the last 20."""
-    for query, before in (("", True), ("after=", True), ("before=0-1", True), ("after=0-1", True), ("after=nonsense", False)):
+    """?after= of the handshake: what came since; without it the last 20; garbage is refused."""
+    for query, before in (("", True), ("before=0-1", True), ("after=0-1", True), ("x=1&after=0%2D1", True), ("after=-0", False)):
         output, status, said, in_redis = run_chat("chat", {"QUERY_STRING": query})
         wanted = in_redis if before else in_redis[len(BEFORE):]
         got = [tuple(json.loads(line).values()) for line in output.splitlines()]
         tap.equal((got, status, said, len(in_redis)), (wanted, 0, b"", len(BEFORE + SENT)), f"chat?{query}: {'what was there and ' if before else ''}what comes")
+    for query in ("after=", "after=nonsense"):
+        output, status, said, in_redis = run_chat("chat", {"QUERY_STRING": query})
+        tap.equal((output, status, len(in_redis)), (b"", 0, len(BEFORE)), f"chat?{query}: nothing is served")
+        tap.ok(re.fullmatch(rb"chat: 192\.0\.2\.1: refused with status 400[^\n]*\n", said), f"chat?{query}: one line says so")
 
 
 def ask(workers, method, query=b"", body=b""):

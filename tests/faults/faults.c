@@ -93,6 +93,8 @@ WRAP(void *, malloc, NULL, (size_t size), size)
 WRAP(int, open, -1, (const char *path, int flags), path, flags)
 WRAP(int, poll, -1, (struct pollfd * set, nfds_t count, int timeout), set, count, timeout)
 WRAP(void *, realloc, NULL, (void *memory, size_t size), memory, size)
+WRAP(ssize_t, recv, -1, (int fd, void *bytes, size_t size, int flags), fd, bytes, size, flags)
+WRAP(ssize_t, send, -1, (int fd, const void *bytes, size_t size, int flags), fd, bytes, size, flags)
 WRAP(int, setsockopt, -1, (int fd, int level, int name, const void *value, socklen_t size), fd,
      level, name, value, size)
 WRAP(int, sigaction, -1, (int number, const struct sigaction *new, struct sigaction *old), number,
@@ -100,6 +102,8 @@ WRAP(int, sigaction, -1, (int number, const struct sigaction *new, struct sigact
 WRAP(int, signalfd, -1, (int fd, const sigset_t *set, int flags), fd, set, flags)
 WRAP(int, sigprocmask, -1, (int how, const sigset_t *new, sigset_t *old), how, new, old)
 WRAP(int, socket, -1, (int domain, int type, int protocol), domain, type, protocol)
+WRAP(int, socketpair, -1, (int domain, int type, int protocol, int pair[2]), domain, type, protocol,
+     pair)
 WRAP(int, stat, -1, (const char *path, struct stat *status), path, status)
 
 int __real_fcntl(int fd, int command, ...);

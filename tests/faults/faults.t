@@ -42,10 +42,12 @@ ACCEPT = [
 FASTCGI = [
     ("getsockopt", errno.ENOTSOCK, "fails"), ("sigprocmask", errno.EINVAL, "fails"), ("sigaction", errno.EINVAL, "fails"), ("fcntl", errno.EBADF, "fails"),
     ("stat", errno.EIO, "fails or goes on"), ("open", errno.EMFILE, "fails or goes on"), ("open", errno.EACCES, "fails or goes on"),
-    ("fstat", errno.EIO, "fails or goes on"), ("malloc", errno.ENOMEM, "fails or goes on"), ("read", errno.EIO, "fails or goes on"),
+    ("fstat", errno.EIO, "fails or goes on"), ("malloc", errno.ENOMEM, "loses one"), ("realloc", errno.ENOMEM, "loses one"), ("read", errno.EIO, "fails or goes on"),
     ("read", errno.EINTR, "goes on"), ("read", PARTIAL, "goes on"),
-    ("signalfd", errno.EMFILE, "fails"), ("epoll_create1", errno.EMFILE, "fails"), ("epoll_ctl", errno.ENOMEM, "fails"),
+    ("signalfd", errno.EMFILE, "fails"), ("epoll_create1", errno.EMFILE, "fails"), ("epoll_ctl", errno.ENOMEM, "loses one"),
     ("epoll_wait", errno.EINTR, "goes on"), ("clock_gettime", errno.EINVAL, "goes on"), ("getsockname", errno.ENOBUFS, "goes on"),
+    ("recv", errno.EAGAIN, "goes on"), ("recv", errno.EINTR, "goes on"), ("recv", errno.ECONNRESET, "loses one"),
+    ("socketpair", errno.EMFILE, "loses one"), ("send", errno.EAGAIN, "loses one"),
     *(("accept4", error, outcome) for error, outcome in ACCEPT),
 ]
 LIBFCGI = [  # on a TCP socket, where it accepts
@@ -95,9 +97,10 @@ def check_echo():
 
 
 def ask(workers, path, query=b""):
-    """The body of an answer; None if there is none."""
-    answer = fcgi.exchange(workers, fcgi.BEGIN + fcgi.params(path, query) + fcgi.record(4) + fcgi.record(5))
-    return fcgi.body(answer) if answer else None
+    """The body of an answer; None if there is none, or it is 503. A request with a query comes in two parts."""
+    request = fcgi.BEGIN + fcgi.params(path, query) + fcgi.record(4) + fcgi.record(5)
+    answer = fcgi.exchange(workers, *([request[:20], request[20:]] if query else [request]))
+    return fcgi.body(answer) if fcgi.status(answer) not in (None, 503) else None
 
 
 def run_fastcgi(program, page, family, environment):

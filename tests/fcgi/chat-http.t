@@ -2,9 +2,12 @@
 """/chat over HTTP: its table by curl through the whole stack, as CGI from the shell, and bodies that come slowly or in part."""
 import contextlib
 import json
+import pathlib
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 
@@ -14,7 +17,7 @@ import stack
 import tap
 
 stack.need("curl")
-from redis_server import Redis
+from redis_server import PASSWORD, Redis
 
 FORM = "application/x-www-form-urlencoded"
 LONGEST = 16384
@@ -141,8 +144,35 @@ def check_cgi():
               "an Origin that is the Host, is not, or has none to be")
     tap.equal([cgi(b"message=hi", CONTENT_LENGTH=length)[0] for length in ("", "0", "50177", "9" * 30)], [202, 400, 413, 413], "CONTENT_LENGTH none, 0, too much")
     tap.equal(cgi(b"message=hi", DUPLEX_REDIS="/nowhere/redis.sock")[0], 503, "without Redis: 503")
-    for address in ("nonsense", "127.0.0.1:1", "password@", "@", "/" + "x" * 300, "x" * 300 + ":1"):
-        tap.equal(cgi(b"message=hi", DUPLEX_REDIS=address)[0], 503, f"DUPLEX_REDIS={address[:20]}: 503")
+    tap.equal(cgi(b"message=hi", DUPLEX_REDIS="127.0.0.1:1")[0], 503, "a port where nobody listens: 503")
+
+
+def check_addresses():
+    """Redis at every kind of address, and the line for one that cannot be used."""
+    user, password = "m\u00e9", "p@ss:/ %" + "x" * 200
+    redis.ask("ACL", "SETUSER", user, "on", ">" + password, "~*", "+@all")
+    quoted = f"{urllib.parse.quote(user, safe='')}:{urllib.parse.quote(password, safe='')}"
+    with tempfile.TemporaryDirectory() as directory, Redis(directory="r@dir") as local:
+        file = pathlib.Path(directory) / "address"
+        file.write_text(f"redis://{quoted}@localhost:{redis.port}\n")
+        for address in (f"redis://{quoted}@localhost:{redis.port}/0", f"{PASSWORD}@localhost:{redis.port}", f"redis://:{urllib.parse.quote(PASSWORD)}@127.0.0.1:{redis.port}/3",
+                        local.address, f"unix://{local.address}", f"unix:{local.address}?db=1"):
+            tap.equal(cgi(b"message=hi", DUPLEX_REDIS=address)[0], 202, f"DUPLEX_REDIS={tap.shorten(re.sub('/tmp/[^/]*', '', address))}: 202")
+        tap.equal(cgi(b"message=hi", DUPLEX_REDIS_FILE=str(file), DUPLEX_REDIS="/nowhere")[0], 202, "an address in a file: 202")
+        tap.equal(local.ask("-n", "1", "XLEN", "duplex:chat"), "1", "a database of its own is used")
+        file.unlink()
+        for status, wanted, variables in (
+                (2, "DUPLEX_REDIS is not a valid address: ", {"DUPLEX_REDIS": "nonsense"}), (2, "DUPLEX_REDIS is not a valid address: ", {"DUPLEX_REDIS": "secret@"}),
+                (2, "DUPLEX_REDIS is not a valid address: ", {"DUPLEX_REDIS": "/" + "x" * 300}), (2, "DUPLEX_REDIS is not a valid address: ", {"DUPLEX_REDIS": "x" * 300 + ":1"}),
+                (2, "DUPLEX_REDIS is not a valid address: ", {"DUPLEX_REDIS": "redis://me:secret@host:x"}), (1, f"DUPLEX_REDIS_FILE: {file}: ", {"DUPLEX_REDIS_FILE": str(file)})):
+            result = subprocess.run([stack.BUILD / "fcgi/duplex"], cwd=stack.ROOT, env={**fcgi.INHERITED, "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/echo", **variables},
+                                    capture_output=True, text=True, timeout=30)
+            tap.ok((result.returncode, result.stdout, result.stderr.count("\n")) == (status, "", 1) and result.stderr.startswith(f"duplex: {wanted}")
+                   and "secret" not in result.stderr, f"{tap.shorten(variables)}: exit {status}, and one line without the password")
+    for address, wanted in ((f"wrong@127.0.0.1:{redis.port}", b"WRONGPASS"), (f"127.0.0.1:{redis.port}", b"NOAUTH"), (f"{password[:127]}@127.0.0.1:{redis.port}", b"WRONGPASS")):
+        result = subprocess.run([stack.BUILD / "fcgi/duplex"], cwd=stack.ROOT, env={**fcgi.INHERITED, "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/chat",
+                                "QUERY_STRING": "after=-1", "DUPLEX_REDIS": address}, capture_output=True, timeout=30)
+        tap.ok(b"Status: 503 " in result.stdout and wanted in result.stderr and b"@" not in result.stderr, f"a login that Redis refuses: 503, and {wanted.decode()} in the log")
 
 
 def check_gone():
@@ -175,7 +205,7 @@ def check_parts():
     tap.ok(b"Status: 400 " in fcgi.read_all(client), "less than Content-Length says: 400")
     client = workers.connect()
     client.sendall(start)
-    client.settimeout(1)  # between two bytes
+    client.settimeout(1.5)  # between two bytes
     began = time.monotonic()
     answer = b""
     for byte in b"message=partial":
@@ -183,13 +213,33 @@ def check_parts():
         with contextlib.suppress(TimeoutError):
             answer = client.recv(65536)
             break
-    tap.ok(b"Status: 202 " not in answer and time.monotonic() - began < 8, f"a body that comes a byte a second: cut off after {time.monotonic() - began:.0f} seconds")
+    tap.ok(b"Status: 408 " in answer, f"a body that comes a byte in a second and a half: 408 after {time.monotonic() - began:.0f} seconds")
     client.close()
     tap.equal(redis.ask("XLEN", "duplex:chat"), before, "none of them is published")
     client = workers.connect()
     client.sendall(start + fcgi.record(5, b"message=partial") + fcgi.record(5))
     tap.ok(b"Status: 202 " in fcgi.read_all(client), "a whole one is, by the same worker")
     tap.equal(workers.stop(), [(0, b"")], "which had nothing to say")
+
+
+def check_stopped():
+    """A Redis that says nothing costs a request a second at most, and those after it nothing for a second."""
+    workers = fcgi.Workers(DUPLEX_REDIS=redis.address)
+
+    def ask(method, query=b"", body=b""):
+        return fcgi.status(fcgi.exchange(workers, fcgi.form(method, b"/chat", query, body)))
+
+    tap.equal(ask(b"POST", body=b"message=hi"), 202, "before Redis is stopped: 202")
+    redis.process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    tap.equal([ask(b"POST", body=b"message=hi") for _ in range(10)] + [ask(b"GET", b"after=-1") for _ in range(10)], [503] * 20,
+              "20 requests to a worker whose Redis is stopped: 503")
+    took = time.monotonic() - began
+    tap.ok(took < 8, f"all 20 are answered in {took:.1f} s, and not in a second each")
+    redis.process.send_signal(signal.SIGCONT)
+    tap.ok(stack.wait_until(lambda: ask(b"GET", b"after=-1") == 200, 10), "when Redis goes on: 200")
+    (status, said), = workers.stop()
+    tap.equal((status, re.sub(rb"at \S+:", b"at it:", said)), (0, b"duplex: Redis: no reply within a second\n"), "the log has one line")
 
 
 def check_refuses():
@@ -224,10 +274,12 @@ with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
     check_refused()
     check_cgi()
     check_parts()
+    check_stopped()
     check_refuses()
     check_gone()
     stack.finish(site, "duplex: Redis")
 with Redis(tcp=True) as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
+    check_addresses()
     check_gone()
     stack.finish(site, "duplex: Redis")
 tap.done()

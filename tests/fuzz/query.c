@@ -6,7 +6,7 @@
  * the spaces: "G/echo?message=hi", with H for HEAD, P for POST, and any other byte
  * for GET.
  */
-#include "fcgi/query.h"
+#include "query.h"
 #include "fcgi/route.h"
 #include "fuzz.h"
 

@@ -36,8 +36,9 @@ class Client:
             await asyncio.sleep(min(30, 2 ** self.failures) * random.uniform(0.5, 1))
 
     def receive(self, message):
-        self.last = message["id"]
-        self.texts.append(message["text"])
+        if "id" in message:  # else it tells of a gap
+            self.last = message["id"]
+            self.texts.append(message["text"])
 
 
 class Publisher(threading.Thread):

@@ -30,6 +30,7 @@ ENTER = """
 cd "$1"
 mount --bind . .
 cd "$1"
+hostname -F etc/hostname
 mount -t proc proc proc
 mount --rbind /sys sys
 mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=5 devpts dev/pts
@@ -51,6 +52,8 @@ def mirrors():
     lines = subprocess.run(["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages", "Origin: Debian"],
                            check=True, capture_output=True, text=True).stdout.splitlines()
     found = dict(line.split() for line in lines)
+    if "Debian" not in found:
+        raise RuntimeError("apt knows no archive of Debian here: apt-get update comes first")
     return {name: found[label].rstrip("/") for label, name in (("Debian", "debian"), ("Debian-Security", "debian-security")) if label in found}
 
 
@@ -121,7 +124,7 @@ def leave_machine():
     threading.Thread(target=serve, args=(listeners,), daemon=True).start()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS | CLONE_NEWNET) < 0:
-        raise OSError(ctypes.get_errno(), "unshare")
+        raise OSError(ctypes.get_errno(), "a network and mounts of its own (unshare) take root, and the right to make them")
     for command in ("ip link set lo up", "mount --make-rprivate /", f"mount -t tmpfs -o mode=755 tmpfs {ROOMS}"):
         subprocess.run(command.split(), check=True)
     listeners.put(socket.create_server(("127.0.0.1", PORT), backlog=64))

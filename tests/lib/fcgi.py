@@ -1,5 +1,7 @@
 """FastCGI spoken by hand: a request, and the program as workers on a listening socket of the test's own."""
+import atexit
 import contextlib
+import fcntl
 import itertools
 import os
 import pathlib
@@ -9,6 +11,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import termios
 
 import stack
 
@@ -38,12 +41,13 @@ class Workers:
     def start(self):
         process = subprocess.Popen(self.command, stdin=self.listener, env=self.environment, stderr=subprocess.PIPE)
         stack.wait_until(lambda: process.poll() is not None or blocks_sigterm(process.pid))
+        atexit.register(process.kill)  # does nothing to one that has ended
         self.processes.append(process)
 
     def connect(self):
         client = socket.socket(self.listener.family)
+        client.connect(self.listener.getsockname())  # which waits while the queue of the listening socket is full
         client.settimeout(30)
-        client.connect(self.listener.getsockname())
         return client
 
     def has_request(self):
@@ -117,11 +121,24 @@ def read_all(client):
     return answer
 
 
-def exchange(workers, request):
-    """The answer of the only worker; nothing if there is none, because it ended or broke off."""
+def is_taken(client):
+    """Whether the worker has read all that was sent."""
+    return struct.unpack("i", fcntl.ioctl(client, termios.TIOCOUTQ, bytes(4)))[0] == 0
+
+
+def send_in_parts(workers, client, parts):
+    """Sends each when the oldest worker has read those before it, or has ended."""
+    for part in parts:
+        client.sendall(part)
+        stack.wait_until(lambda: is_taken(client) or workers.processes[0].poll() is not None)
+
+
+def exchange(workers, *parts):
+    """The answer of the only worker to a request in these parts; nothing if there is none, because it ended or broke off."""
     with workers.connect() as client:
-        with contextlib.suppress(BrokenPipeError):
-            client.sendall(request)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            send_in_parts(workers, client, parts[:-1])
+            client.sendall(parts[-1])
         client.settimeout(0.05)
         answer = b""
         while True:

@@ -30,9 +30,9 @@ while read -r _; do :; done
 
 # what a host's site has beside that of "make run", by server: before which line, and what
 BESIDE = {
-    "lighttpd/lighttpd.conf": ('include "duplex.conf"\n', 'include "host-lighttpd.conf"\n'),
-    "apache/apache.conf": ("<VirtualHost *>\n", 'LoadModule remoteip_module modules/mod_remoteip.so\nInclude "@RUN@/host-apache.conf"\n'),
-    "nginx/nginx.conf": ("include duplex.conf;\n", "include host-nginx.conf;\n"),
+    "lighttpd/lighttpd.conf.in": ('include "duplex.conf"\n', 'include "host-lighttpd.conf"\n'),
+    "apache/apache.conf.in": ("<VirtualHost *>\n", 'LoadModule remoteip_module modules/mod_remoteip.so\nInclude "@RUN@/host-apache.conf"\n'),
+    "nginx/nginx.conf.in": ("include duplex.conf;\n", "include host-nginx.conf;\n"),
 }
 
 
@@ -71,8 +71,9 @@ def make_tree(directory):
         text = template.read_text()
         assert line in text
         template.write_text(text.replace(line, more + line))
-        shutil.copy(CONF / f"host-{template.parent.name}.conf", template.parent)
-    local = tree / "conf/run/lighttpd/duplex-local.conf"
+        host = f"host-{template.parent.name}.conf"
+        shutil.copy(CONF / host, template.parent / f"{host}.in")
+    local = tree / "conf/run/lighttpd/duplex-local.conf.in"
     local.write_text(local.read_text().replace("@HOSTS@", re.escape(SITE)))
     (tree / "build/ws/who").write_text(WHO)
     (tree / "build/ws/who").chmod(0o755)

@@ -12,10 +12,11 @@ PASSWORD = "pass@word: of any bytes"
 
 
 class Redis:
-    def __init__(self, tcp=False, host="127.0.0.1", settings=()):
+    def __init__(self, tcp=False, host="127.0.0.1", settings=(), directory="."):
         stack.need("redis-server", "redis-cli")
         self.directory = tempfile.TemporaryDirectory()
-        self.path = pathlib.Path(self.directory.name) / "redis.sock"
+        self.path = pathlib.Path(self.directory.name) / directory / "redis.sock"
+        self.path.parent.mkdir(exist_ok=True)
         self.tcp = tcp
         self.host = host
         self.settings = settings  # a file of them

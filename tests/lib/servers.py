@@ -28,17 +28,23 @@ import tap
 
 IDLE = 2  # seconds, where a server's default is a minute or more; the fragment's own limit for a WebSocket is an hour
 
-# how each is started: the program and its Debian package, the shipped fragment, its name in a site, the command and the
-# form of a UNIX socket's address
-SERVERS = {
-    "lighttpd": ("lighttpd", "lighttpd", "lighttpd.conf", "duplex.conf", "lighttpd -D -f {d}/lighttpd.conf", ""),
-    "apache": ("apache2", "apache2", "apache.conf", "duplex.conf", "apache2 -DFOREGROUND -f {d}/apache.conf", ""),
-    "nginx": ("nginx", "nginx", "nginx.conf", "duplex.conf", "nginx -e stderr -p {d} -c {d}/nginx.conf", ""),
-    "caddy": ("caddy", "caddy", "Caddyfile", "duplex.caddy", "caddy run --config {d}/Caddyfile --adapter caddyfile", "unix/"),
-    "haproxy": ("haproxy", "haproxy", "haproxy.cfg", "duplex.cfg", "haproxy -W -db -f {d}/haproxy.cfg -f {d}/duplex.cfg", "unix@"),
-}
+
+
+class Server:
+    """What conf/run says of a server."""
+
+    def __init__(self, folder):
+        self.package = (folder / "packages").read_text().split()[0]
+        self.program = self.package
+        self.fragment = (folder / "fragment").read_text().strip()
+        self.start = folder / "start"
+
+
+SERVERS = {path.parent.name: Server(path.parent) for path in sorted(stack.ROOT.glob("conf/run/*/packages"))}
+FRAGMENT = "duplex.conf"  # what it is called in a site
 
 DEFAULT = {
+    "options": (),               # what it is started with besides
     "upgrade header": True,      # 426 comes with Upgrade: websocket
     "long URL": {414},           # 64 KiB of query
     "many headers": {400, 431},  # 128 headers of 600 bytes
@@ -60,7 +66,6 @@ DIFFERENT = {
         "slow request": False,     # its limit is for silence; such a client costs a descriptor and no more
         "sockets survive": False,  # it ends them after 8 seconds
     },
-    "apache": {},
     "nginx": {
         "reload": "kill -HUP {p}",
     },
@@ -70,10 +75,11 @@ DIFFERENT = {
         "many headers": {200, 431},
         "NUL in path": {500},        # by its own file server: the path is not one of ours
         "waits": True,
-        "reload": "caddy reload --force --config {d}/Caddyfile --adapter caddyfile --address unix/{d}/admin.sock",
+        "reload": "env DUPLEX_FASTCGI=unix/{d}/fcgi.sock caddy reload --force --config {d}/Caddyfile --adapter caddyfile --address unix/{d}/admin.sock",
         "sockets survive": False,    # it closes them at once
     },
     "haproxy": {
+        "options": ("-W",),          # only a master process reloads
         "long URL": {400, 414},
         "raw query": False,          # it answers 400 to bytes that a URI must escape
         "waits": True,
@@ -149,11 +155,10 @@ class Site:
     def __init__(self, name, idle=IDLE):
         self.name = name
         self.idle = idle
-        program, package, self.fragment, self.fragment_name, self.command, self.socket_prefix = SERVERS[name]
-        if shutil.which(program, path="/usr/sbin:/usr/bin") is None:
-            tap.skip_all(f"{program} is not installed (package {package})")
+        self.server = SERVERS[name]
+        stack.need(self.server.program)
         stack.need("websocketd", "curl", "spawn-fcgi", "multiwatch", "openssl", "ss")
-        self.expect = {**DEFAULT, **DIFFERENT[name]}
+        self.expect = {**DEFAULT, **DIFFERENT.get(name, {})}
         self.websocketd = None
         self.processes = {}
         self.temporary = tempfile.TemporaryDirectory(prefix="duplex-")
@@ -184,8 +189,8 @@ class Site:
         (d / "who").mkdir()
         (d / "who/echo").write_text(WHO)
         shutil.copy(stack.BUILD / "fcgi/duplex", d / "duplex")
-        shutil.copy(stack.ROOT / "conf" / self.fragment, d / self.fragment_name)
-        (d / "fastcgi_params").symlink_to("/etc/nginx/fastcgi_params")
+        shutil.copy(stack.ROOT / "conf" / self.server.fragment, d / FRAGMENT)
+        shutil.copy(self.server.start, d / "start")
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
                         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", d / "key.pem", "-out", d / "crt.pem"],
                        check=True, capture_output=True)
@@ -198,7 +203,7 @@ class Site:
 
     def environment(self):
         return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.directory),
-                "DUPLEX_FASTCGI": f"{self.socket_prefix}{self.directory}/fcgi.sock", "DUPLEX_WEBSOCKETD": f"127.0.0.1:{self.websocketd}",
+                "DUPLEX_WEBSOCKETD": f"127.0.0.1:{self.websocketd}",
                 **{name: os.environ[name] for name in os.environ if name.endswith("SAN_OPTIONS")}}
 
     def start(self, name, *command):
@@ -228,7 +233,7 @@ class Site:
 
     def start_server(self):
         """Starts the server on the ports of the site: whether it could have them."""
-        process = self.start("server", *self.command.format(d=self.directory).split())
+        process = self.start("server", self.directory / "start", self.directory, *self.expect["options"])
         stack.wait_until(lambda: process.poll() is not None or all(stack.is_listening(port, process.pid) for port in (self.http, self.https)))
         return process.poll() is None
 
@@ -238,7 +243,7 @@ class Site:
         for _ in range(20):
             self.http, self.https = random.sample(range(20000, 32000), 2)
             values = {"DIR": self.directory, "HTTP": self.http, "HTTPS": self.https, "WEBSOCKETD": self.websocketd, "OWN": self.own, "IDLE": self.idle}
-            for template in (templates / self.fragment, templates / "duplex-local.conf"):
+            for template in (templates / self.server.fragment, templates / "duplex-local.conf"):
                 text = re.sub(r"@(\w+)@", lambda match: str(values[match[1]]), template.read_text())
                 (self.directory / template.name).write_text(text)
             if self.start_server():
@@ -252,7 +257,7 @@ class Site:
     def claim(self, path):
         """Adds a path to the list of those that are ours, as an operator does, and starts the server anew."""
         changed = 0
-        for file in {self.directory / self.fragment_name, self.directory / self.fragment}:
+        for file in {self.directory / FRAGMENT, self.directory / self.server.fragment}:
             text = file.read_text()
             text, count = re.subn(r"^([^#\n]*serialize/echo/)([)}])", lambda m: m[1] + {")": f"|{path})", "}": f" /{path}}}"}[m[2]], text, flags=re.M)
             file.write_text(text)

@@ -2,8 +2,8 @@
 #ifndef SUBSCRIBER_H
 #define SUBSCRIBER_H
 
-#include "push.h"
 #include "fake_redis.h"
+#include "push.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -11,6 +11,19 @@
 
 #define FIRST(after) "XREAD COUNT 100 BLOCK 0 STREAMS duplex:room " after
 #define LAST_ID "XREVRANGE duplex:room + - COUNT 1"
+#define ASK_INFO "XINFO STREAM duplex:room"
+/* the ids of the first entry, of the last and of the last that was deleted by itself */
+#define INFO_REPLY(first, last, deleted) \
+	LIST(8, BULK(6, "length") ":1\r\n" BULK(17, "last-generated-id") last BULK( \
+			20, "max-deleted-entry-id") deleted BULK(11, "first-entry") first)
+#define FIRST_ENTRY(id) LIST(2, id LIST(2, BULK(4, "text") BULK(1, "x")))
+/* a channel whose last message has the id 99-0 */
+#define INFO \
+	{ \
+		ASK_INFO, \
+			INFO_REPLY(FIRST_ENTRY(BULK(3, "0-1")), BULK(4, "99-0"), BULK(3, "0-0")), \
+			AT_ONCE \
+	}
 #define EMPTY "*0\r\n"
 #define HELLO ENTRY(BULK(3, "1-0"), BULK(5, "hello"))
 #define HELLO_LINE "{\"id\":\"1-0\",\"text\":\"hello\"}\n"

@@ -1,4 +1,4 @@
-/* what is said of channels without Redis: which names and ids are such, and the line of JSON */
+/* The parts of channels that need no Redis: names, ids, and the line of JSON. */
 #include "channel.h"
 #include "edge.h"
 #include "tap.h"
@@ -37,8 +37,12 @@ static const struct {
 	{"1700000000000-0", true, true},
 	{"1700000000000-12", true, true},
 	{"9999999999999999999-9999999999999999999", true, true},
-	{"10000000000000000000-0", true, false},
-	{"0-10000000000000000000", true, false},
+	{"18446744073709551615-18446744073709551615", true, true},
+	{"18446744073709551616-0", true, false},
+	{"0-18446744073709551616", true, false},
+	{"99999999999999999999-0", true, false},
+	{"0000000000000000000000000000000000000000000-0", true, true},
+	{"00000000000000000000000000000000000000000000000-0", true, false},
 	{"0", true, false},
 	{"0-", true, false},
 	{"-0", true, false},
@@ -62,9 +66,10 @@ static void check_names(void)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		size_t size = strlen(names[i].text) + 1;
 		char *copy = edge_copy(names[i].text, size);
-		ok(channel_is_name(copy) == names[i].name, "entry %zu is %s name", i,
-		   names[i].name ? "a" : "no");
-		ok(channel_is_id(copy) == names[i].id, "and %s id", names[i].id ? "an" : "no");
+		ok(channel_is_name(copy) == names[i].name, "entry %zu is %sa name", i,
+		   names[i].name ? "" : "not ");
+		ok(message_is_id(copy) == names[i].id, "entry %zu is %san id", i,
+		   names[i].id ? "" : "not ");
 		edge_free(copy, size);
 	}
 }
@@ -99,14 +104,14 @@ static const struct {
 static void check_line(const char *id, const char *text, size_t length, const char *json,
 		       const char *name)
 {
-	static const char room[CHANNEL_LINE_SIZE];
+	static const char room[MESSAGE_LINE_SIZE];
 	char *copy = edge_copy(text, length);
 	char *line = edge_copy(room, sizeof room);
 	size_t size = strlen(json) + 80;
 	char *wanted = malloc(size);
 
 	int wanted_length = snprintf(wanted, size, "{\"id\":\"%s\",\"text\":\"%s\"}", id, json);
-	size_t line_length = channel_json(id, copy, length, line);
+	size_t line_length = message_json(id, copy, length, line);
 	is(line, line_length, wanted, (size_t)wanted_length, name);
 	free(wanted);
 	edge_free(line, sizeof room);
@@ -136,19 +141,50 @@ static void check_every_byte(void)
 /* the most that a line can take: every byte is escaped */
 static void check_longest(void)
 {
-	char *text = calloc(CHANNEL_MESSAGE_MAX, 1);
-	char *json = malloc(6 * CHANNEL_MESSAGE_MAX + 1);
+	char *text = calloc(MESSAGE_MAX, 1);
+	char *json = malloc(6 * MESSAGE_MAX + 1);
 
-	for (size_t i = 0; i < CHANNEL_MESSAGE_MAX; i++)
+	for (size_t i = 0; i < MESSAGE_MAX; i++)
 		memcpy(json + 6 * i, "\\u0000", 7);
-	check_line("9999999999999999999-9999999999999999999", text, CHANNEL_MESSAGE_MAX, json,
+	check_line("18446744073709551615-18446744073709551615", text, MESSAGE_MAX, json,
 		   "16384 bytes that are escaped, and the longest id");
 	free(text);
 	free(json);
 }
 
+/* each is newer than the one before */
+static void check_order(void)
+{
+	static const char *const ids[] = {"0-0",
+					  "0-1",
+					  "0-10",
+					  "1-0",
+					  "9-9",
+					  "10-0",
+					  "1700000000000-0",
+					  "18446744073709551615-0",
+					  "18446744073709551615-18446744073709551615"};
+
+	for (size_t a = 0; a < sizeof ids / sizeof *ids; a++)
+		for (size_t b = 0; b < sizeof ids / sizeof *ids; b++)
+			ok(message_is_after(ids[a], ids[b]) == (a > b), "%s is %safter %s", ids[a],
+			   a > b ? "" : "not ", ids[b]);
+	ok(!message_is_after("01-02", "1-2") && !message_is_after("1-2", "01-02"),
+	   "leading zeros do not matter");
+}
+
+static void check_gap(void)
+{
+	char line[MESSAGE_LINE_SIZE];
+	size_t length = message_json("12-3", NULL, 0, line);
+
+	is(line, length, "{\"gap\":\"12-3\"}", 14, "the line of a gap");
+}
+
 int main(void)
 {
+	check_order();
+	check_gap();
 	check_names();
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		check_json(texts[i].text, texts[i].length, texts[i].json, "a table of texts");

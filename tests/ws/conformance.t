@@ -118,8 +118,9 @@ def exchange(data, ends):
         return collect(client, PROBE)
 
 
-def group(section, title, rows, instead=None, why=None):
-    GROUPS.append((section, title, rows, instead, why))
+def group(section, title, rows, instead=None, why=None, since=None):
+    """Rows that hold; or what comes instead, and why; or from this Debian on the one, and before it the other."""
+    GROUPS.append((section, title, rows, instead, why, since))
 
 
 def sized(number):
@@ -161,10 +162,10 @@ group("4.2.2", "another version is refused, and the right one told", {  # by 426
     f"version {version}": ({"Sec-WebSocket-Version": version}, ["400", VERSION]) for version in (None, "0", "8", "12", "14", "130", "x")
 })
 group("4.2.1", "a key that is not 16 bytes in base64, or two of them, are refused", {
-    "a key of 3 bytes": ({"Sec-WebSocket-Key": "AAAA"}, ["400"]),
-    "a key that is no base64": ({"Sec-WebSocket-Key": "!" * 24}, ["400"]),
-    "two keys (11.3.1)": ({"Sec-WebSocket-Key": [KEY, KEY]}, ["400"]),
-}, ["101"], "websocketd takes any that is not empty")
+    "a key of 3 bytes": ({"Sec-WebSocket-Key": "AAAA"}, ["400", VERSION]),
+    "a key that is no base64": ({"Sec-WebSocket-Key": "!" * 24}, ["400", VERSION]),
+    "two keys (11.3.1)": ({"Sec-WebSocket-Key": [KEY, KEY]}, ["400", VERSION]),
+}, ["101"], "websocketd takes any that is not empty", since="Debian 13")
 group("4.2.1", "`Connection` must name `Upgrade`", {
     "Connection: keep-alive": ({"Connection": "keep-alive"}, ["400"]),
 }, ["101"], "lighttpd asks websocketd by a `Connection` of its own")
@@ -259,7 +260,10 @@ group("5.6", "a binary message is a message", {}, [], "websocketd does not tell 
 group("5.5.1", "the endpoint ends with a close frame", {}, [], "websocketd sends none: the client sees code 1006")  # check_end_by_endpoint
 
 
-def check_group(section, title, rows, instead, why):
+def check_group(section, title, rows, instead, why, since):
+    data, wanted = next(iter(rows.values()), ({}, []))
+    if since and handshake(data) == wanted:
+        instead = None
     for name, (data, wanted) in rows.items():
         got = handshake(data) if isinstance(data, dict) else exchange(data, wanted[-1:] == ["end"])
         if instead is None:
@@ -271,7 +275,8 @@ def check_group(section, title, rows, instead, why):
 def check_readme():
     """The README has a row for each group, and says of the same ones that they hold."""
     table = re.findall(r"^\| ([\d.]+) \| (.*) \| (.*) \|$", (stack.ROOT / "README.md").read_text(), re.M)
-    wanted = [(section, title, f"no: {why}" if why else "yes") for section, title, _, _, why in GROUPS]
+    wanted = [(section, title, f"since {since}; before it no: {why}" if since else f"no: {why}" if why else "yes")
+              for section, title, _, _, why, since in GROUPS]
     tap.equal(table, sorted(wanted, key=lambda row: row[0]), "the README's table is this one")
 
 

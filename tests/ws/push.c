@@ -21,13 +21,14 @@ static void check_deliver(enum manner manner)
 	struct websocket_message message;
 
 	redis_play(script);
-	ok(websocket_subscribe(peer.ws, "room", NULL) == 0, "subscribe");
-	ok(wait_through(&peer, &message) == WEBSOCKET_NONE, "the client sends nothing");
+	ok(websocket_subscribe(peer.ws, "room", NULL) == 0, "a client subscribes");
+	ok(wait_through(&peer, &message) == WEBSOCKET_NONE,
+	   "a wait returns nothing while messages come");
 	is_played("messages");
 	has_got(&peer,
 		HELLO_LINE "{\"id\":\"2-0\",\"text\":\"\"}\n"
 			   "{\"id\":\"2-1\",\"text\":\"\\\"\\u0009\\\"\"}\n",
-		"each message, once, in order");
+		"the client gets each message once, in order");
 	disconnect(&peer);
 }
 
@@ -41,11 +42,7 @@ static const struct {
 	const char *first;
 } starts[] = {
 	{NULL, LAST_ID, LIST(1, HELLO), FIRST("1-0")},
-	{"", LAST_ID, LIST(1, HELLO), FIRST("1-0")},
-	{"nonsense", LAST_ID, LIST(1, HELLO), FIRST("1-0")},
-	{"-", LAST_ID, LIST(1, HELLO), FIRST("1-0")},
 	{"-0", LAST_ID, LIST(1, HELLO), FIRST("1-0")},
-	{"-2x", LAST_ID, LIST(1, HELLO), FIRST("1-0")},
 	{"-0", LAST_ID, EMPTY, FIRST("0-0")},
 	{"-2", "XREVRANGE duplex:room + - COUNT 3", THREE, FIRST("0-8")},
 	{"-3", "XREVRANGE duplex:room + - COUNT 4", THREE, FIRST("0-0")},
@@ -53,7 +50,10 @@ static const struct {
 	{"-101", "XREVRANGE duplex:room + - COUNT 101", THREE, FIRST("0-0")},
 	{"-99999999999999999999", "XREVRANGE duplex:room + - COUNT 101", THREE, FIRST("0-0")},
 	{"-0", LAST_ID, LIST(1, ":1\r\n"), FIRST("0-0")},
-	{"12-3", NULL, NULL, FIRST("12-3")},
+	{"12-3", ASK_INFO, INFO_REPLY("*-1\r\n", BULK(4, "12-3"), BULK(3, "0-0")), FIRST("12-3")},
+	{"00012-03", ASK_INFO, INFO_REPLY("*-1\r\n", BULK(4, "12-3"), BULK(3, "0-0")),
+	 FIRST("00012-03")},
+	{"0-0", ASK_INFO, "-ERR no such key\r\n", FIRST("0-0")},
 };
 
 static void check_start(size_t i)
@@ -66,13 +66,14 @@ static void check_start(size_t i)
 	struct peer peer = connect_peer();
 
 	redis_play(starts[i].question ? asked : unasked);
-	ok(websocket_subscribe(peer.ws, "room", starts[i].after) == 0, "after %s",
+	ok(websocket_subscribe(peer.ws, "room", starts[i].after) == 0, "subscribe after %s",
 	   starts[i].after ? starts[i].after : "NULL");
-	is_played("where it begins");
+	is_played("where a reader begins");
 	disconnect(&peer);
 }
 
-/* a full batch of messages with the ids FROM-0 to FROM-99, and the lines of it */
+/* a full batch of messages with the ids FROM-0 to FROM-99, as a reply or as the lines of a client
+ */
 static char *batch(int from, const char *text, bool is_json)
 {
 	char *out = NULL;
@@ -96,38 +97,41 @@ static char *batch(int from, const char *text, bool is_json)
 }
 
 /*
- * Full batches, as a client gets them that is behind. One that was away for longer than what is
- * kept has all that is kept: what it asked for need not be there. From then on what it has seen
- * must be, or something in between was lost.
+ * A client that is behind gets full batches. The message that it names at first need not be kept: a
+ * client that was away for long gets all that is kept. From then on something at or before the last
+ * message that it got must still be kept, unless that message was deleted by itself; otherwise it
+ * is told that messages may be missing.
  */
-static void check_behind(const char *has, int error, const char *reason)
+static void check_behind(const char *info, bool is_gap, const char *reason)
 {
 	char *first = batch(1, "x", false);
 	char *second = batch(2, "x", false);
 	const struct step script[] = {
 		PING,
+		INFO,
 		{FIRST("0-1"), first, AT_ONCE},
 		{FIRST("1-99"), second, AT_ONCE},
-		{"XRANGE duplex:room 1-99 1-99", has, AT_ONCE},
-		{error ? NULL : FIRST("2-99"), SILENCE, AT_ONCE},
+		{ASK_INFO, info, AT_ONCE},
+		{reason ? NULL : FIRST("2-99"), SILENCE, AT_ONCE},
 		{0},
 	};
 	struct peer peer = connect_peer();
 	struct websocket_message message;
 	char *lines = batch(1, "x", true);
-	char *more = error ? strdup("") : batch(2, "x", true);
-	char *wanted = malloc(strlen(lines) + strlen(more) + 1);
+	char *more = reason ? strdup("") : batch(2, "x", true);
+	char *wanted = malloc(strlen(lines) + strlen(more) + 32);
 
 	redis_play(script);
-	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that was away");
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that was away subscribes");
 	wait_through(&peer, &message);
 	is_played("full batches");
-	if (error)
-		has_failed(&peer, error, reason, "full batches");
+	if (reason)
+		has_failed(&peer, EIO, reason, "full batches");
 	else
-		ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE, "it goes on");
-	strcat(strcpy(wanted, lines), more);
-	has_got(&peer, wanted, "what was kept, and nothing after a gap");
+		ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE,
+		   "after full batches the client goes on");
+	strcat(strcat(strcpy(wanted, lines), is_gap ? "{\"gap\":\"1-99\"}\n" : ""), more);
+	has_got(&peer, wanted, "the client gets what was kept, and is told of a gap");
 	disconnect(&peer);
 	free(first);
 	free(second);
@@ -136,7 +140,30 @@ static void check_behind(const char *has, int error, const char *reason)
 	free(wanted);
 }
 
-/* a client that takes nothing, whose patience is cut short here */
+/* A client that has seen a message newer than all of the channel is told so, and gets what is kept.
+ */
+static void check_newer(const char *info, const char *after)
+{
+	const struct step script[] = {PING,
+				      {ASK_INFO, info, AT_ONCE},
+				      {FIRST("0-0"), STREAM(1, HELLO), AT_ONCE},
+				      {FIRST("1-0"), SILENCE, AT_ONCE},
+				      {0}};
+	struct peer peer = connect_peer();
+	struct websocket_message message;
+	char wanted[256];
+
+	redis_play(script);
+	ok(websocket_subscribe(peer.ws, "room", after) == 0, "a client that has seen %s subscribes",
+	   after);
+	ok(wait_through(&peer, &message) == WEBSOCKET_NONE, "a wait returns nothing after a gap");
+	is_played("a message that is newer than the channel");
+	snprintf(wanted, sizeof wanted, "{\"gap\":\"%s\"}\n" HELLO_LINE, after);
+	has_got(&peer, wanted, "the client is told of the gap, and gets what is kept");
+	disconnect(&peer);
+}
+
+/* a client that takes nothing, with a shorter time than 30 seconds here */
 static void check_patience(void)
 {
 	char text[4001];
@@ -144,7 +171,7 @@ static void check_patience(void)
 	text[sizeof text - 1] = '\0';
 	char *reply = batch(1, text, false);
 	const struct step script[] = {
-		PING, {FIRST("0-1"), reply, AT_ONCE}, {FIRST("1-99"), SILENCE, AT_ONCE}, {0}};
+		PING, INFO, {FIRST("0-1"), reply, AT_ONCE}, {FIRST("1-99"), SILENCE, AT_ONCE}, {0}};
 	struct peer peer = connect_peer();
 	struct websocket_message message;
 	int size = 8192;
@@ -156,16 +183,59 @@ static void check_patience(void)
 	   "a client has 30 seconds");
 	peer.ws->send_timeout_ms = 50;
 	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_ERROR,
-	   "one that takes nothing for so long is cut off");
-	has_failed(&peer, ETIMEDOUT, "the client takes nothing", "its connection");
+	   "a client that takes nothing for that time is cut off");
+	has_failed(&peer, ETIMEDOUT, "the client takes nothing", "a client that takes nothing");
 	is_played("a client that takes nothing");
 	disconnect(&peer);
 	free(reply);
 }
 
+/* Entries of other programs do not count among the last, and are searched through. */
+static void check_start_before_foreign(void)
+{
+#define FOREIGN(id) LIST(2, id LIST(2, BULK(3, "foo") BULK(3, "bar")))
+	static const struct step script[] = {
+		PING,
+		{"XREVRANGE duplex:room + - COUNT 2",
+		 LIST(2, FOREIGN(BULK(3, "9-9")) FOREIGN(BULK(3, "9-8"))), AT_ONCE},
+		{"XREVRANGE duplex:room (9-8 - COUNT 100", LIST(2, HELLO FOREIGN(BULK(3, "0-9"))),
+		 AT_ONCE},
+		{FIRST("0-9"), SILENCE, AT_ONCE},
+		{0},
+	};
+	struct peer peer = connect_peer();
+
+	redis_play(script);
+	ok(websocket_subscribe(peer.ws, "room", "-1") == 0,
+	   "subscribe after -1 where others have written last");
+	is_played("where a reader begins among entries of others");
+	disconnect(&peer);
+}
+
+/* where a reader cannot begin: Redis is not asked, and the connection stays open */
+static void check_wrong_start(void)
+{
+	static const struct step nothing[] = {{0}};
+	static const char *const wrong_starts[] = {
+		"",      "nonsense", "-",    "-2x",  " -2",  "0",
+		"1-2-3", "$",        "1-2 ", "-2\n", "+1-0", "18446744073709551616-0"};
+	struct peer peer = connect_peer();
+
+	redis_play(nothing);
+	for (size_t i = 0; i < sizeof wrong_starts / sizeof *wrong_starts; i++) {
+		errno = 0;
+		ok(websocket_subscribe(peer.ws, "room", wrong_starts[i]) == -1 && errno == EINVAL &&
+			   !websocket_is_closed(peer.ws),
+		   "start %zu that is not valid is refused", i);
+	}
+	is_played("a start that is not valid");
+	disconnect(&peer);
+}
+
 static void check_twice(void)
 {
 	static const struct step script[] = {PING,
+					     INFO,
 					     {FIRST("0-1"), STREAM(1, HELLO), AT_ONCE},
 					     {FIRST("1-0"), SILENCE, AT_ONCE},
 					     {0}};
@@ -178,15 +248,15 @@ static void check_twice(void)
 		errno = 0;
 		ok(websocket_subscribe(peer.ws, names[i], NULL) == -1 && errno == EINVAL &&
 			   !websocket_is_closed(peer.ws),
-		   "no name %zu", i);
+		   "invalid name %zu is refused, and the connection stays open", i);
 	}
-	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a name");
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a valid name is accepted");
 	errno = 0;
 	ok(websocket_subscribe(peer.ws, "other", NULL) == -1 && errno == EALREADY,
-	   "a second time is refused");
-	ok(wait_through(&peer, &message) == WEBSOCKET_NONE, "the first is as before");
-	is_played("twice");
-	has_got(&peer, HELLO_LINE, "with its message");
+	   "a second subscription is refused");
+	ok(wait_through(&peer, &message) == WEBSOCKET_NONE, "the first subscription goes on");
+	is_played("two subscriptions");
+	has_got(&peer, HELLO_LINE, "the message of the first subscription arrives");
 	disconnect(&peer);
 }
 
@@ -197,10 +267,12 @@ static bool readable(int fd, int timeout_ms)
 	return poll(&set, 1, timeout_ms) == 1;
 }
 
-/* the descriptor to poll tells of Redis as well, whether it was there before or not */
+/* websocket_fd is readable for Redis as well, whether it was made before the subscription or after
+ */
 static void check_fd(bool is_before)
 {
 	static const struct step script[] = {PING,
+					     INFO,
 					     {FIRST("0-1"), STREAM(1, HELLO), AT_ONCE},
 					     {FIRST("1-0"), SILENCE, AT_ONCE},
 					     {0}};
@@ -209,36 +281,38 @@ static void check_fd(bool is_before)
 
 	redis_play(script);
 	int fd = is_before ? websocket_fd(peer.ws) : -1;
-	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "subscribe");
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that polls subscribes");
 	fd = is_before ? fd : websocket_fd(peer.ws);
-	ok(readable(fd, 10000), "readable when Redis has a message");
-	ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE, "which is for the client");
-	is_played("a descriptor");
-	has_got(&peer, HELLO_LINE, "and is sent to it");
-	ok(!readable(fd, 0), "then there is nothing");
+	ok(readable(fd, 10000), "websocket_fd is readable when Redis has a message");
+	ok(websocket_read(peer.ws, &message) == WEBSOCKET_NONE,
+	   "websocket_read gives that message to the client alone");
+	is_played("a client that polls");
+	has_got(&peer, HELLO_LINE, "the client has got the message");
+	ok(!readable(fd, 0), "then websocket_fd is not readable");
 	disconnect(&peer);
 }
 
-/* the descriptor to poll cannot be told of Redis */
+/* Redis cannot be added to the descriptor of websocket_fd. */
 static void check_no_fd(void)
 {
-	static const struct step script[] = {PING, {FIRST("0-1"), SILENCE, AT_ONCE}, {0}};
+	static const struct step script[] = {PING, INFO, {FIRST("0-1"), SILENCE, AT_ONCE}, {0}};
 	struct peer peer = connect_peer();
 
 	redis_play(script);
-	dup2(peer.far, websocket_fd(peer.ws)); /* which is none of epoll's then */
+	dup2(peer.far, websocket_fd(peer.ws)); /* which is then not an epoll descriptor */
 	errno = 0;
 	ok(websocket_subscribe(peer.ws, "room", "0-1") == -1 && errno == EINVAL,
-	   "a descriptor that takes no other");
+	   "subscribe fails if epoll_ctl does");
 	has_failed(&peer, EINVAL, "epoll_ctl for Redis: Invalid argument", "subscribe");
-	is_played("a descriptor that takes no other");
+	is_played("epoll_ctl fails");
 	disconnect(&peer);
 }
 
-/* what the client itself sends comes to the program, and that it leaves is no error */
+/* What the client sends reaches the program, and the client may leave without an error. */
 static void check_client(void)
 {
 	static const struct step script[] = {PING,
+					     INFO,
 					     {FIRST("0-1"), STREAM(1, HELLO), AT_ONCE},
 					     {FIRST("1-0"), SILENCE, AT_ONCE},
 					     {0}};
@@ -246,37 +320,58 @@ static void check_client(void)
 	struct websocket_message message = {.text = ""};
 
 	redis_play(script);
-	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that speaks");
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that sends subscribes");
 	ok(write(peer.far, "hi\n", 3) == 3 &&
 		   websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE,
-	   "is heard");
-	is(message.text, message.length, "hi", 2, "its message");
-	ok(wait_through(&peer, &message) == WEBSOCKET_NONE, "and it hears");
-	is_played("a client that speaks");
-	has_got(&peer, HELLO_LINE, "the message of another");
+	   "the message of a client that sends is returned");
+	is(message.text, message.length, "hi", 2, "that message has its text");
+	ok(wait_through(&peer, &message) == WEBSOCKET_NONE, "a wait returns nothing more");
+	is_played("a client that sends");
+	has_got(&peer, HELLO_LINE, "a client that sends gets the message of another");
 	close(peer.far);
 	peer.far = -1;
 	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_CLOSED &&
 		   websocket_reason(peer.ws) == NULL,
-	   "then it leaves");
+	   "when the client leaves, that is not an error");
 	disconnect(&peer);
 }
 
-/* a client that has left gets nothing more, and no more is asked for */
+/* A client that has left gets nothing more, and Redis is not asked again. */
 static void check_left(void)
 {
-	static const struct step script[] = {PING, {FIRST("0-1"), STREAM(1, HELLO), AT_ONCE}, {0}};
+	static const struct step script[] = {
+		PING, INFO, {FIRST("0-1"), STREAM(1, HELLO), AT_ONCE}, {0}};
 	struct peer peer = connect_peer();
 	struct websocket_message message;
 
 	redis_play(script);
-	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that leaves");
-	ok(redis_played() == NULL, "while a message comes");
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a client that will leave subscribes");
+	ok(redis_played() == NULL, "a message comes while it leaves");
 	shutdown(peer.far, SHUT_WR);
-	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_CLOSED, "has left");
+	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_CLOSED,
+	   "the client has left");
 	is_played("a client that has left");
-	has_got(&peer, "", "it gets nothing");
+	has_got(&peer, "", "a client that has left gets nothing");
 	disconnect(&peer);
+}
+
+#define KEPT_FROM(first, deleted) \
+	INFO_REPLY(FIRST_ENTRY(BULK(4, first)), BULK(4, "2-99"), BULK(4, deleted))
+
+static void check_all_behind(void)
+{
+	check_behind(KEPT_FROM("1-01", "0-00"), false, NULL);
+	check_behind(KEPT_FROM("1-99", "0-00"), false, NULL);
+	check_behind(KEPT_FROM("2-00", "0-00"), true, NULL);
+	check_behind(KEPT_FROM("2-00", "1-98"), true, NULL);
+	check_behind(KEPT_FROM("2-00", "1-99"), false, NULL);
+	check_behind("-NOPERM no\r\n", false, "Redis: NOPERM no");
+	check_behind(BULK(1, "x"), false, "Redis: unexpected reply");
+	check_newer(INFO_REPLY("*-1\r\n", BULK(3, "1-0"), BULK(3, "0-0")), "1-1");
+	check_newer(INFO_REPLY("*-1\r\n", BULK(3, "9-9"), BULK(3, "0-0")), "10-0");
+	check_newer("-ERR no such key\r\n", "0-1");
+	check_newer(INFO_REPLY("*-1\r\n", "$-1\r\n", "$-1\r\n"),
+		    "18446744073709551615-18446744073709551615");
 }
 
 int main(void)
@@ -288,10 +383,9 @@ int main(void)
 	check_deliver(BYTE_BY_BYTE);
 	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
 		check_start(i);
-	check_behind(LIST(1, HELLO), 0, NULL);
-	check_behind(EMPTY, ENOBUFS, "the client is behind by more than is kept");
-	check_behind("-NOPERM no\r\n", EIO, "Redis: NOPERM no");
-	check_behind(BULK(1, "x"), EIO, "Redis: an answer that is none");
+	check_wrong_start();
+	check_start_before_foreign();
+	check_all_behind();
 	check_patience();
 	check_twice();
 	check_fd(true);

@@ -1,5 +1,5 @@
-/* What becomes of a client and of a message when Redis says something else than it should, or
- * nothing: nothing is lost or doubled before that, and the reason is told. */
+/* Redis replies with something that it should not, or not at all: what came before has arrived
+ * once, and the connection ends with the reason. */
 #include "push.h"
 #include "subscriber.h"
 #include "tap.h"
@@ -9,7 +9,7 @@
 #define FIFTY "01234567890123456789012345678901234567890123456789"
 #define NOT_OURS(values) LIST(2, BULK(3, "0-1") values)
 
-/* what somebody else's program has put there is passed over, and what follows it is not lost */
+/* Entries of another program are passed over, and the message after them arrives. */
 static void check_not_ours(void)
 {
 	static char long_text[20000];
@@ -17,6 +17,7 @@ static void check_not_ours(void)
 	char x[16386];
 	const struct step script[] = {
 		PING,
+		INFO,
 		{FIRST("0-1"), reply, AT_ONCE},
 		{FIRST("1-0"), LIST(1, LIST(2, BULK(11, "duplex:room") EMPTY)), AT_ONCE},
 		{FIRST("1-0"), SILENCE, AT_ONCE},
@@ -29,9 +30,10 @@ static void check_not_ours(void)
 	x[sizeof x - 1] = '\0';
 	snprintf(long_text, sizeof long_text, ENTRY(BULK(3, "0-2"), "$16385\r\n%s\r\n"), x);
 	snprintf(reply, sizeof reply, "%s%s%s",
-		 "*1\r\n*2\r\n" BULK(11, "duplex:room") "*13\r\n" NOT_OURS("*-1\r\n") NOT_OURS(
-			 EMPTY) NOT_OURS(BULK(1, "x")) NOT_OURS(LIST(1, BULK(1, "x")))
-			 NOT_OURS(LIST(4, BULK(1, "a") BULK(1, "b") BULK(1, "c") BULK(1, "d"))),
+		 "*1\r\n*2\r\n" BULK(11, "duplex:room") "*14\r\n" NOT_OURS(
+			 LIST(2, BULK(3, "foo") BULK(3, "bar"))) NOT_OURS("*-1\r\n") NOT_OURS(EMPTY)
+			 NOT_OURS(BULK(1, "x")) NOT_OURS(LIST(1, BULK(1, "x"))) NOT_OURS(
+				 LIST(4, BULK(1, "a") BULK(1, "b") BULK(1, "c") BULK(1, "d"))),
 		 NOT_OURS(LIST(2, BULK(4, "text") ":1\r\n"))
 			 ENTRY(BULK(3, "0-1"), BULK(2, "\xC3\x28"))
 				 ENTRY(BULK(50, FIFTY), BULK(1, "x"))
@@ -39,28 +41,30 @@ static void check_not_ours(void)
 		 long_text);
 	strcat(reply, HELLO);
 	redis_play(script);
-	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "a channel that others write to");
-	ok(wait_through(&peer, &message) == WEBSOCKET_NONE, "is no error");
-	is_played("what is none of ours");
-	has_got(&peer, HELLO_LINE, "only what is a message of ours arrives");
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0,
+	   "a client subscribes to a channel that another program writes to");
+	ok(wait_through(&peer, &message) == WEBSOCKET_NONE,
+	   "entries of another program are not an error");
+	is_played("entries of another program");
+	has_got(&peer, HELLO_LINE, "only the message of ours arrives");
 	disconnect(&peer);
 }
 
-/* what is no answer to XREAD, the reason that is told for it, and how it comes */
+/* unexpected replies to XREAD, the reason that is told for each, and how the reply comes */
 static const struct {
 	const char *reply;
 	const char *reason;
 	enum manner manner;
 } wrong[] = {
 	{"-WRONGTYPE another kind of value\r\n", "Redis: WRONGTYPE another kind of value", AT_ONCE},
-	{"+OK\r\n", "Redis: an answer that is none", AT_ONCE},
-	{":1\r\n", "Redis: an answer that is none", AT_ONCE},
-	{BULK(2, "hi"), "Redis: an answer that is none", AT_ONCE},
-	{EMPTY, "Redis: an answer that is none", AT_ONCE},
-	{LIST(2, EMPTY EMPTY), "Redis: an answer that is none", AT_ONCE},
-	{LIST(1, ":1\r\n"), "Redis: an answer that is none", BYTE_BY_BYTE},
-	{LIST(1, LIST(1, EMPTY)), "Redis: an answer that is none", AT_ONCE},
-	{LIST(1, LIST(2, BULK(1, "x") ":1\r\n")), "Redis: an answer that is none", AT_ONCE},
+	{"+OK\r\n", "Redis: unexpected reply", AT_ONCE},
+	{":1\r\n", "Redis: unexpected reply", AT_ONCE},
+	{BULK(2, "hi"), "Redis: unexpected reply", AT_ONCE},
+	{EMPTY, "Redis: unexpected reply", AT_ONCE},
+	{LIST(2, EMPTY EMPTY), "Redis: unexpected reply", AT_ONCE},
+	{LIST(1, ":1\r\n"), "Redis: unexpected reply", BYTE_BY_BYTE},
+	{LIST(1, LIST(1, EMPTY)), "Redis: unexpected reply", AT_ONCE},
+	{LIST(1, LIST(2, BULK(1, "x") ":1\r\n")), "Redis: unexpected reply", AT_ONCE},
 	{SILENCE, "Redis: Server closed the connection", THEN_CLOSED},
 	{STREAM(1, LIST(2, "$3\r\n1-")), "Redis: Server closed the connection", THEN_CLOSED},
 	{STREAM(2, HELLO), "Redis: Server closed the connection", THEN_CLOSED},
@@ -70,6 +74,7 @@ static const struct {
 static void check_wrong(size_t i)
 {
 	const struct step script[] = {PING,
+				      INFO,
 				      {FIRST("0-1"), STREAM(1, HELLO), AT_ONCE},
 				      {FIRST("1-0"), wrong[i].reply, wrong[i].manner},
 				      {0}};
@@ -77,12 +82,13 @@ static void check_wrong(size_t i)
 	struct websocket_message message;
 
 	redis_play(script);
-	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0, "wrong answer %zu", i);
+	ok(websocket_subscribe(peer.ws, "room", "0-1") == 0,
+	   "unexpected reply %zu: the client subscribes", i);
 	ok(websocket_wait(peer.ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_ERROR,
-	   "ends the connection");
-	has_failed(&peer, EIO, wrong[i].reason, "a wrong answer");
-	is_played("a wrong answer");
-	has_got(&peer, HELLO_LINE, "what came before has arrived, once");
+	   "unexpected reply %zu ends the connection", i);
+	has_failed(&peer, EIO, wrong[i].reason, "unexpected reply");
+	is_played("unexpected reply");
+	has_got(&peer, HELLO_LINE, "what came before the unexpected reply has arrived, once");
 	disconnect(&peer);
 }
 
@@ -93,10 +99,10 @@ static void check_refused(const struct step *script, const char *reason)
 	redis_play(script);
 	errno = 0;
 	ok(websocket_subscribe(peer.ws, "room", "-0") == -1 && errno == EIO,
-	   "a Redis that does not let a client subscribe");
+	   "Redis does not let a client subscribe");
 	has_failed(&peer, EIO, reason, "subscribe");
 	is_played("subscribe");
-	has_got(&peer, "", "the client gets nothing");
+	has_got(&peer, "", "a client that cannot subscribe gets nothing");
 	disconnect(&peer);
 }
 
@@ -114,8 +120,7 @@ static void check_all_refusals(void)
 
 	snprintf(reason, sizeof reason, "Redis at %s: Server closed the connection", redis.path);
 	check_refused(closed, reason);
-	snprintf(reason, sizeof reason, "Redis at %s: Resource temporarily unavailable",
-		 redis.path);
+	snprintf(reason, sizeof reason, "Redis at %s: no reply within a second", redis.path);
 	check_refused(silent, reason);
 	snprintf(reason, sizeof reason, "Redis at %s: NOAUTH first", redis.path);
 	check_refused(no_password, reason);
@@ -125,7 +130,7 @@ static void check_all_refusals(void)
 	check_refused(password, reason);
 	setenv("DUPLEX_REDIS", redis.path, 1);
 	check_refused(no_list, "Redis: NOPERM no");
-	check_refused(no_answer, "Redis: an answer that is none");
+	check_refused(no_answer, "Redis: unexpected reply");
 	check_refused(cut, "Redis: Server closed the connection");
 }
 
@@ -140,8 +145,8 @@ static void check_publish(const struct step *script, int error, const char *name
 
 #define PUBLISH "XADD duplex:room MAXLEN ~ 10000 * text hello"
 
-/* A message is published once or not at all: nothing is tried again, because Redis may have taken
- * it. The next is, over a connection of its own. */
+/* A message is never published twice: after a failure it is not tried again, because Redis may have
+ * taken it. The next message goes out over a new connection. */
 static void check_all_publishing(void)
 {
 	static const struct step taken[] = {PING, {PUBLISH, BULK(3, "1-0"), AT_ONCE}, {0}};
@@ -153,18 +158,18 @@ static void check_all_publishing(void)
 	static const struct step silent[] = {PING, {PUBLISH, SILENCE, AT_ONCE}, {0}};
 	static const struct step refused[] = {{"PING", "-LOADING\r\n", AT_ONCE}, {0}};
 
-	check_publish(taken, 0, "it is taken");
-	check_publish(parts, 0, "the answer comes byte by byte, after the connection was lost");
-	check_publish(full, EIO, "it is refused");
-	check_publish(nothing, EIO, "nil is no id");
-	check_publish(closed, EIO, "there is no answer but the end");
-	check_publish(cut, EIO, "half an id is none");
-	check_publish(silent, EIO, "no answer at all");
-	check_publish(refused, EIO, "it is not even asked");
-	check_publish(taken, 0, "and taken again");
+	check_publish(taken, 0, "Redis takes it");
+	check_publish(parts, 0, "the reply comes byte by byte, over a new connection");
+	check_publish(full, EIO, "Redis refuses it");
+	check_publish(nothing, EIO, "the reply is nil");
+	check_publish(closed, EIO, "Redis closes the connection");
+	check_publish(cut, EIO, "Redis closes the connection in the middle of the reply");
+	check_publish(silent, EIO, "Redis does not reply");
+	check_publish(refused, EIO, "Redis refuses the connection");
+	check_publish(taken, 0, "Redis takes the next one");
 }
 
-/* several messages over one connection, and those that Redis is not to see */
+/* Several messages go over one connection; what cannot be published is not sent to Redis. */
 static void check_one_connection(void)
 {
 	static char text[16385];
@@ -188,32 +193,31 @@ static void check_one_connection(void)
 	};
 
 	redis_play(script);
-	ok(websocket_publish("room", "hello", 5) == 0, "one message");
+	ok(websocket_publish("room", "hello", 5) == 0, "publish: a message is taken");
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
 		errno = 0;
 		ok(websocket_publish(refused[i].name, refused[i].text, refused[i].length) == -1 &&
 			   errno == refused[i].error,
-		   "refused: %s", strerror(refused[i].error));
+		   "publish: refused with %s", strerror(refused[i].error));
 	}
-	ok(websocket_publish("room", "hello", 5) == -1 && errno == EIO, "an error");
-	ok(websocket_publish("room", "hello", 5) == 0, "is that of one message");
-	ok(websocket_publish("room", NULL, 0) == 0, "one of no bytes");
+	ok(websocket_publish("room", "hello", 5) == -1 && errno == EIO,
+	   "publish: Redis refuses one message");
+	ok(websocket_publish("room", "hello", 5) == 0, "publish: Redis takes the next message");
+	ok(websocket_publish("room", NULL, 0) == 0, "publish: a message of no bytes");
 	is_played("one connection");
 }
 
-/* addresses where no Redis is */
+/* addresses that are not valid, or where Redis is not */
 static void check_addresses(void)
 {
 	static const struct {
 		const char *address;
 		const char *reason;
 	} table[] = {
-		{"nonsense", "Redis at nonsense: is no address"},
-		{"localhost:", "Redis at localhost:: is no address"},
-		{"localhost:0", "Redis at localhost:0: is no address"},
-		{"localhost:65536", "Redis at localhost:65536: is no address"},
-		{"localhost:1x", "Redis at localhost:1x: is no address"},
-		{"secret@nonsense", "Redis at nonsense: is no address"},
+		{"nonsense", "DUPLEX_REDIS is not a valid address: it is neither a path nor "
+			     "host:port, nor a URL of redis:// or unix://"},
+		{"secret@localhost:0", "DUPLEX_REDIS is not a valid address: the port is not a "
+				       "number from 1 to 65535"},
 		{"/nowhere/redis", "Redis at /nowhere/redis: No such file or directory"},
 		{"127.0.0.1:1", "Redis at 127.0.0.1:1: Connection refused"},
 	};
@@ -223,7 +227,7 @@ static void check_addresses(void)
 		setenv("DUPLEX_REDIS", table[i].address, 1);
 		check_refused(nothing, table[i].reason);
 		ok(websocket_publish("room", "hello", 5) == -1 && errno == EIO,
-		   "nor can be published there");
+		   "nothing can be published at %s", table[i].address);
 	}
 	setenv("DUPLEX_REDIS", redis.path, 1);
 }

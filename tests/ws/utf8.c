@@ -87,9 +87,24 @@ static void check(const char *prefix, size_t i)
 	edge_free(copy, length);
 }
 
+/* the same text byte by byte: it is valid if no byte is refused and nothing is missing at its end
+ */
+static void check_pieces(size_t i)
+{
+	struct utf8_pieces text = {0};
+	size_t at = 0;
+
+	while (at < table[i].length && utf8_take_piece(&text, table[i].text + at, 1))
+		at++;
+	bool is_valid = at == table[i].length && text.missing == 0;
+	ok(is_valid == (table[i].valid == table[i].length) && at >= table[i].valid,
+	   "line %d byte by byte", table[i].line);
+}
+
 int main(void)
 {
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		check_pieces(i);
 		check("", i);
 		check("abc", i);
 		check("12345678", i);

@@ -1,16 +1,15 @@
 #include "crash.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { LINE_SIZE = 512, STACK_SIZE = 16384 };
 
-static char line[LINE_SIZE]; /* begins with who */
-static size_t who_length;
-static const size_t *client_count;
-static bool (*is_run_over)(const void *);
+/* It has a value so that it lies beside other variables that have one: what is zero at first would
+ * take a page of its own in every endpoint. */
+static struct crash watched = {.name = "?"};
 
 static const struct {
 	int number;
@@ -22,7 +21,7 @@ static const struct {
 enum { FATAL = sizeof fatal / sizeof *fatal };
 
 /* In a signal handler printf is not allowed (signal-safety(7)). */
-static void add(const char *text)
+static void add(char line[LINE_SIZE], const char *text)
 {
 	size_t length = strlen(line);
 
@@ -31,7 +30,7 @@ static void add(const char *text)
 	line[length] = '\0';
 }
 
-static void add_number(size_t number)
+static void add_number(char line[LINE_SIZE], size_t number)
 {
 	char digits[24];
 	char *at = digits + sizeof digits - 1;
@@ -40,7 +39,7 @@ static void add_number(size_t number)
 	do
 		*--at = (char)('0' + number % 10);
 	while (number /= 10);
-	add(at);
+	add(line, at);
 }
 
 static const char *name_of(int number)
@@ -53,37 +52,43 @@ static const char *name_of(int number)
 
 static void tell(int number, siginfo_t *info, void *context)
 {
-	bool has_run_over = number == SIGSEGV && is_run_over && is_run_over(info->si_addr);
+	bool is_address = number == SIGSEGV || number == SIGBUS;
+	char line[LINE_SIZE] = "";
 
 	(void)context;
-	line[who_length] = '\0';
-	add(has_run_over ? ": a view ran over its stack of 64 KiB: " : ": ");
-	add("the program was ended by ");
-	add(name_of(number));
-	if (client_count) {
-		add(", with its clients: ");
-		add_number(*client_count);
+	add(line, watched.name);
+	add(line, ": ");
+	if (watched.address) {
+		add(line, watched.address);
+		add(line, ": ");
 	}
-	add("\n");
+	if (is_address && watched.has_run_over && watched.has_run_over(info->si_addr))
+		add(line, "a view ran over its stack of 64 KiB: ");
+	add(line, "the program was ended by ");
+	add(line, name_of(number));
+	if (watched.clients) {
+		add(line, ", with its clients: ");
+		add_number(line, *watched.clients);
+	}
+	add(line, "\n");
 	ssize_t written = write(STDERR_FILENO, line, strlen(line));
 	(void)written;
 	raise(number); /* SA_RESETHAND: this time it ends the process */
 }
 
-void crash_watch(const char *who, const size_t *clients, bool (*has_run_over)(const void *))
+void crash_watch(const struct crash *crash)
 {
-	static char stack[STACK_SIZE]; /* the one that ran over is of no use */
-	stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
+	/* the stack that ran over is of no use; this one takes no memory until then */
+	void *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+	stack_t alternate = {.ss_sp = stack, .ss_size = STACK_SIZE};
 	struct sigaction action = {
 		.sa_sigaction = tell,
 		.sa_flags = (int)(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND | SA_NODEFER),
 	};
 
-	snprintf(line, sizeof line, "%s", who);
-	who_length = strlen(line);
-	client_count = clients;
-	is_run_over = has_run_over;
-	if (sigaltstack(&alternate, NULL) < 0)
+	watched = *crash;
+	if (stack == MAP_FAILED || sigaltstack(&alternate, NULL) < 0)
 		return;
 	for (size_t i = 0; i < FATAL; i++)
 		sigaction(fatal[i].number, &action, NULL);

@@ -5,13 +5,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Who is told of. The strings stay the caller's, and must stay. */
+struct crash {
+	const char *name;                        /* of the program */
+	const char *address;                     /* of its only client; or NULL */
+	const size_t *clients;                   /* how many clients it has; or NULL */
+	bool (*has_run_over)(const void *where); /* is this behind the end of a stack? or NULL */
+};
+
 /*
  * From now on a fatal signal writes one line to standard error before it ends the process:
  *	NAME: ADDRESS: the program was ended by SIGSEGV
- * who, "NAME" or "NAME: ADDRESS", is copied. In a resident process clients points to how many it
- * has, which the line tells too, and has_run_over tells whether an address is behind the end of
- * a coroutine's stack; by websocketd both are NULL.
  */
-void crash_watch(const char *who, const size_t *clients, bool (*has_run_over)(const void *));
+void crash_watch(const struct crash *crash);
 
 #endif

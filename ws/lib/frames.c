@@ -126,7 +126,7 @@ static int read_head(struct frames *frames, const unsigned char *head, size_t le
 	unsigned bits = payload == LENGTH_16 ? 16 : payload == LENGTH_64 ? 64 : 0;
 	size_t mask = 2 + bits / 8;
 	*size = mask + sizeof frames->mask;
-	if (length < *size)
+	if (length < mask)
 		return FRAMES_MORE;
 	if (bits > 0)
 		payload = 0;
@@ -135,6 +135,8 @@ static int read_head(struct frames *frames, const unsigned char *head, size_t le
 	wrong = wrong_length(bits, payload);
 	if (wrong)
 		return fail(frames, FRAMES_CODE_PROTOCOL_ERROR, wrong);
+	if (length < *size)
+		return FRAMES_MORE;
 	memcpy(&frames->mask, head + mask, sizeof frames->mask);
 	return begin_frame(frames, head[0], payload);
 }
@@ -181,7 +183,7 @@ static bool reserve(struct frames *frames, size_t more)
 	size_t used = frames->held + frames->control;
 	size_t needed = used + more + 1;
 
-	if (needed <= frames->capacity)
+	if (frames->memory && needed <= frames->capacity)
 		return true;
 	bool is_last = frames->is_final || is_control(frames);
 	size_t limit = is_last ? used + (size_t)frames->left + 1 : frames->max_message + 1;
@@ -284,7 +286,7 @@ static int gather(struct frames *frames, struct window *window, struct frames_it
 
 	if (frames->left < length)
 		length = (size_t)frames->left;
-	if (length > 0 && !reserve(frames, length))
+	if (!reserve(frames, length))
 		return fail(frames, FRAMES_CODE_INTERNAL_ERROR, "memory is short");
 	if (length > 0 &&
 	    !take_bytes(frames, window, length, frames->memory + frames->held + frames->control))

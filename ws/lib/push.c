@@ -1,6 +1,7 @@
 #include "push.h"
 #include "channel.h"
 #include "connection.h"
+#include "reader.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,22 +13,19 @@ enum { SEND_TIMEOUT_MS = 30000 };
 
 struct subscription {
 	struct feed feed;
-	redisContext *redis;
-	char name[CHANNEL_NAME_MAX + 1];
-	char last[CHANNEL_ID_SIZE]; /* the id of what the client has seen */
-	bool served;                /* and it has seen it here, so it was there then */
-	char line[CHANNEL_LINE_SIZE];
+	struct reader *reader;
+	char line[MESSAGE_LINE_SIZE];
 };
 
 static void release(struct feed *feed)
 {
 	struct subscription *subscription = (struct subscription *)feed;
 
-	redisFree(subscription->redis);
+	reader_close(subscription->reader);
 	free(subscription);
 }
 
-/* ends the connection: -1 with errno set */
+/* Ends the connection. Returns -1 with errno set. */
 static int fail(struct websocket *ws, int error, const char *reason)
 {
 	connection_end(ws, error, reason);
@@ -35,90 +33,69 @@ static int fail(struct websocket *ws, int error, const char *reason)
 	return -1;
 }
 
-static int fail_without_redis(struct websocket *ws, const redisContext *redis)
-{
-	char reason[sizeof ws->reason];
-
-	snprintf(reason, sizeof reason, "Redis: %s", redis->errstr);
-	return fail(ws, EIO, reason);
-}
-
 static void send_message(void *context, const char *id, const char *text, size_t length)
 {
 	struct websocket *ws = context;
 	char *line = ((struct subscription *)ws->feed)->line;
 
-	if (websocket_send(ws, line, channel_json(id, text, length, line)) < 0)
+	if (websocket_send(ws, line, message_json(id, text, length, line)) < 0)
 		return; /* the connection is over, and websocket_wait tells why */
-}
-
-/*
- * Whether nothing was lost before this reply. A client that is slower than what is published reads
- * full batches, and may have been overtaken by the end of what is kept; if what it has seen last is
- * there even now, it was not. One that was away for longer than that has all that is kept.
- */
-static int is_complete(struct subscription *subscription, const redisReply *reply)
-{
-	int count = channel_count(subscription->redis, reply);
-
-	if (count < CHANNEL_BATCH || !subscription->served)
-		return count < 0 ? -1 : 1;
-	return channel_has(subscription->redis, subscription->name, subscription->last);
 }
 
 static void deliver(struct websocket *ws)
 {
-	struct subscription *subscription = (struct subscription *)ws->feed;
-	redisContext *redis = subscription->redis;
-	void *reply = NULL;
+	struct reader *reader = ((struct subscription *)ws->feed)->reader;
 
-	if (redisBufferRead(redis) != REDIS_OK ||
-	    redisGetReplyFromReader(redis, &reply) != REDIS_OK) {
-		fail_without_redis(ws, redis);
+	switch (reader_take(reader, send_message, ws)) {
+	case READER_WAITS:
 		return;
+	case READER_TOOK:
+		if (reader_ask(reader) == 0)
+			return;
+		break;
+	case READER_FAILED:
+		break;
 	}
-	if (reply == NULL) /* it is not all there yet */
-		return;
-	int complete = is_complete(subscription, reply);
-	if (complete > 0 && channel_take(redis, reply, send_message, ws, subscription->last) > 0)
-		subscription->served = true;
-	freeReplyObject(reply);
-	if (complete == 0)
-		fail(ws, ENOBUFS, "the client is behind by more than is kept");
-	else if (complete < 0 ||
-		 channel_ask(redis, subscription->name, subscription->last, true) < 0)
-		fail_without_redis(ws, redis);
+	fail(ws, EIO, reader_why(reader));
 }
 
-/* connects to Redis and asks it for what the client is to get */
-static int begin(struct websocket *ws, struct subscription *subscription, const char *after)
+/* opens the reader, and asks it for what the client is to get */
+static int begin(struct websocket *ws, struct subscription *subscription, const char *channel,
+		 const char *after)
 {
-	const char *reason;
+	const char *why;
 	char text[sizeof ws->reason];
+	struct reader *reader = reader_open(channel, after, &why);
 
-	if (channel_keep(&subscription->redis, &reason) < 0)
-		return fail(ws, EIO, reason);
-	if (channel_start(subscription->redis, subscription->name, after, subscription->last) < 0 ||
-	    channel_ask(subscription->redis, subscription->name, subscription->last, true) < 0)
-		return fail_without_redis(ws, subscription->redis);
-	subscription->feed = (struct feed){subscription->redis->fd, deliver, release};
-	if (connection_feed(ws, &subscription->feed) == 0)
+	if (reader == NULL)
+		return fail(ws, errno, why);
+	subscription->reader = reader;
+	if (reader_ask(reader) < 0)
+		return fail(ws, EIO, reader_why(reader));
+	subscription->feed = (struct feed){reader_fd(reader), deliver, release};
+	if (connection_feed(ws, &subscription->feed) == 0) {
+		if (reader_begins_with_gap(reader))
+			send_message(ws, after, NULL, 0);
 		return 0;
+	}
 	snprintf(text, sizeof text, "epoll_ctl for Redis: %s", strerror(errno));
 	return fail(ws, errno, text);
 }
 
 int websocket_subscribe(struct websocket *ws, const char *channel, const char *after)
 {
-	if (!channel_is_name(channel) || ws->feed) {
-		errno = ws->feed ? EALREADY : EINVAL;
+	if (ws->feed) {
+		errno = EALREADY;
+		return -1;
+	}
+	if (!channel_is_name(channel) || (after && !channel_is_start(after))) {
+		errno = EINVAL;
 		return -1;
 	}
 	struct subscription *subscription = calloc(1, sizeof *subscription);
 	if (subscription == NULL)
 		return fail(ws, ENOMEM, "calloc for a subscription");
-	snprintf(subscription->name, sizeof subscription->name, "%s", channel);
-	if (begin(ws, subscription, after) < 0) {
+	if (begin(ws, subscription, channel, after) < 0) {
 		int error = errno;
 		release(&subscription->feed);
 		errno = error;
@@ -130,11 +107,11 @@ int websocket_subscribe(struct websocket *ws, const char *channel, const char *a
 
 int websocket_publish(const char *channel, const char *text, size_t length)
 {
-	static redisContext *redis; /* is kept from one message to the next */
+	static struct redis *redis; /* is kept from one message to the next */
 	const char *reason;
-	char id[CHANNEL_ID_SIZE];
+	char id[MESSAGE_ID_SIZE];
 
-	return channel_keep(&redis, &reason) < 0
-		       ? -1
-		       : channel_publish(redis, channel, text, length, id);
+	if (redis_keep(&redis, REDIS_OPERATION_MS, &reason) < 0)
+		return -1;
+	return channel_publish(redis, channel, text, length, id);
 }

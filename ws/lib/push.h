@@ -1,12 +1,20 @@
 /*
- * Messages from one endpoint to many: an endpoint that includes this header is
- * linked with hiredis, and needs Redis, whose address is in DUPLEX_REDIS (a
- * path, or host:port, with "password@" before it if one is needed; default
- * /run/duplex-redis/redis.sock).
+ * Messages from one endpoint to many clients. An endpoint that includes this
+ * header is linked with hiredis and needs Redis. DUPLEX_REDIS says where that is:
  *
- * A channel has a name of 1 to 64 letters, digits, "-" and "_". Its newest
- * 10,000 messages are kept. A message is valid UTF-8 of up to 16384 bytes
- * without a newline.
+ *   /path                                         a UNIX socket; the path may have any characters
+ *   host:port, [IPv6]:port                        over TCP
+ *   password@ before one of these                 to log in; the password may have any characters
+ *   redis://[[user]:password@]host[:port][/db]    the same as a URL, by default with port 6379
+ *   unix://[[user]:password@]/path[?db=db]        a UNIX socket as a URL
+ *
+ * In a URL user, password and path are percent-encoded. DUPLEX_REDIS_FILE may
+ * name a file whose first line is the address. The default is
+ * /run/duplex-redis/redis.sock.
+ *
+ * The name of a channel is 1 to 64 letters, digits, "-" and "_". The newest
+ * 10,000 messages of a channel are kept. A message is valid UTF-8 of at most
+ * 16384 bytes without a newline.
  */
 #ifndef PUSH_H
 #define PUSH_H
@@ -18,33 +26,42 @@ extern "C" {
 #endif
 
 /*
- * From now on the client gets what is published on the channel, in order and
- * each message once, while this program waits or reads. Each is one message, a
- * line of JSON: {"id":"1700000000000-0","text":"hello"}.
- *   after  an id: what was published after that message and is still kept, for a client that
- *          comes back;
- *          "-20": the last 20, and so on, to 100; NULL, "" or anything else: only what comes
+ * Subscribes the client to a channel. While this program waits or reads, the
+ * client gets what is published on the channel, in order and each message once.
+ * Each is one message to the client, a line of JSON:
+ * {"id":"1700000000000-0","text":"hello"}. Where messages may be missing, the line
+ * {"gap":"1700000000000-0"} comes before the next one, with the id of the message
+ * that the client has seen last: all that is kept follows, some of which it may
+ * have seen. That is so if that id is newer than all of the channel, as after a
+ * failover to a Redis that was behind, or if a slow client was overtaken by the
+ * end of what is kept.
+ *   after  says where to begin:
+ *          an id: after that message, with all that is still kept, for a client that comes back;
+ *          "-20": with the last 20, and so on, to 100;
+ *          NULL: with what is still to come
  * Returns 0, or -1 with errno set:
- *   EINVAL   channel is no name
+ *   EINVAL   channel is not a valid name, or after is none of these
  *   EALREADY this client has subscribed before
  *   EIO      Redis cannot be reached; the connection is over, websocket_reason tells why
  *   ENOMEM   memory is short; the connection is over
- * If Redis goes, the connection ends with WEBSOCKET_ERROR and EIO. One whose
- * client takes nothing for 30 seconds ends with ETIMEDOUT, and one that is behind
- * by more than is kept with ENOBUFS. From now on websocket_read and websocket_wait
- * may wait for the client, as websocket_send does, whatever the timeout.
+ * Later the connection ends with WEBSOCKET_ERROR and
+ *   EIO        if Redis is lost;
+ *   ETIMEDOUT  if the client takes nothing for 30 seconds.
+ * After this call websocket_read and websocket_wait may wait for the client as
+ * websocket_send does, whatever the timeout.
  */
 int websocket_subscribe(struct websocket *ws, const char *channel, const char *after);
 
 /*
- * Publishes length bytes at text on the channel, over a connection that is kept
- * from one call to the next: one thread may call it, and SIGPIPE must be ignored,
- * as it is under websocket_run. It waits for a second at each step, to connect and
- * to be answered, if Redis does not answer. Returns 0, or -1 with errno set:
- *   EINVAL    channel is no name
+ * Publishes length bytes at text on the channel. The connection to Redis is
+ * kept from one call to the next, so only one thread may call this. SIGPIPE must
+ * be ignored, as it is under websocket_run. If Redis does not answer, each step
+ * (to connect, to be answered) waits for a second. Returns 0, or -1 with errno
+ * set:
+ *   EINVAL    channel is not a valid name
  *   EMSGSIZE  the text is longer than 16384 bytes
- *   EILSEQ    it is not valid UTF-8, or contains a newline
- *   EIO       Redis cannot be reached, or did not say that it took the message
+ *   EILSEQ    the text is not valid UTF-8, or contains a newline
+ *   EIO       Redis cannot be reached, or did not confirm that it took the message
  */
 int websocket_publish(const char *channel, const char *text, size_t length);
 

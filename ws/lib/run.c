@@ -144,14 +144,6 @@ bool is_websocket(void)
 	return lines_is_started_by_websocketd() || serve_is_running();
 }
 
-static void watch_for_crash(const char *name, struct websocket *ws)
-{
-	char who[128];
-
-	snprintf(who, sizeof who, "%s: %s", name, lines_address(ws));
-	crash_watch(who, NULL, NULL);
-}
-
 /* the endpoint of one client, on the pipes of websocketd */
 static int serve_one(const char *name, size_t max_message, void (*view)(struct websocket *ws))
 {
@@ -167,7 +159,7 @@ static int serve_one(const char *name, size_t max_message, void (*view)(struct w
 	}
 	((struct lines *)ws)->signals = signals;
 	ws->log_name = name;
-	watch_for_crash(name, ws);
+	crash_watch(&(struct crash){.name = name, .address = lines_address(ws)});
 	view(ws);
 
 	bool failed = websocket_reason(ws) != NULL;

@@ -147,6 +147,15 @@ int websocket_run(void (*view)(struct websocket *ws));
 const char *websocket_variable(struct websocket *ws, const char *name);
 
 /*
+ * The value of a parameter of the handshake's query (?name=value), decoded as
+ * application/x-www-form-urlencoded; of several with that name the last counts.
+ * At most size - 1 bytes of it and a NUL are written to value; size is at least 1.
+ * Returns the length of the whole value, of which the rest is missing if it is size
+ * or more, and which may have NULs in it; -1 if there is no such parameter.
+ */
+ptrdiff_t websocket_parameter(struct websocket *ws, const char *name, char *value, size_t size);
+
+/*
  * Answers the handshake now, and selects a subprotocol (RFC 6455 1.9), or none if
  * protocol is NULL. Without it the first wait, read, count, send or poll does, and
  * selects none. Returns 0, or -1 with errno set:

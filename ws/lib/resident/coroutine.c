@@ -41,7 +41,7 @@ static struct coroutine *free_list;
 static size_t free_count;
 
 static struct coroutine *running;
-static ucontext_t outside;
+static ucontext_t *outside; /* on its stack */
 static const void *outside_bottom;
 static size_t outside_size;
 static void (*outside_function)(void *argument); /* is to be called there, or NULL */
@@ -76,7 +76,7 @@ static void switch_to_outside(struct coroutine *self, bool is_last)
 {
 	__sanitizer_start_switch_fiber(is_last ? NULL : &self->fake_stack, outside_bottom,
 				       outside_size);
-	swapcontext(&self->context, &outside);
+	swapcontext(&self->context, outside);
 	__sanitizer_finish_switch_fiber(self->fake_stack, &outside_bottom, &outside_size);
 }
 
@@ -144,9 +144,11 @@ void *coroutine_create(size_t size, void (*function)(void *room))
 static void switch_to(struct coroutine *coroutine)
 {
 	void *fake_stack = NULL;
+	ucontext_t here;
 
+	outside = &here;
 	__sanitizer_start_switch_fiber(&fake_stack, stack_of(coroutine), stack_size(coroutine));
-	swapcontext(&outside, &coroutine->context);
+	swapcontext(&here, &coroutine->context);
 	__sanitizer_finish_switch_fiber(fake_stack, NULL, NULL);
 }
 

@@ -175,7 +175,11 @@ int serve(const char *name, const struct limits *limits, void (*view)(struct web
 		return 1;
 	}
 	is_running = true;
-	crash_watch(name, &service->worker.open, coroutine_has_run_over);
+	crash_watch(&(struct crash){
+		.name = name,
+		.clients = &service->worker.open,
+		.has_run_over = coroutine_has_run_over,
+	});
 	int status = run(service);
 	is_running = false;
 	close(service->signals.fd);

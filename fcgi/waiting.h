@@ -1,0 +1,76 @@
+/*
+ * The connections of a worker that it cannot be done with at once: those whose request is still
+ * coming, and those that are answered while the web server still sends. Their number, their memory
+ * and their time are bounded, so that no client can use up the worker with them.
+ */
+#ifndef WAITING_H
+#define WAITING_H
+
+#include "records.h"
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+enum {
+	WAITING_COUNT_MAX = 512, /* connections, of the 1,024 descriptors that a process may have */
+	WAITING_MEMORY_MAX = 16777216, /* bytes of all their requests */
+	WAITING_COMING_MS = 10000,     /* for a request to come */
+	WAITING_LEAVING_MS = 2000,     /* for a web server to take note of an answer */
+};
+
+struct connection {
+	TAILQ_ENTRY(connection) neighbours;
+	int fd;
+	bool is_leaving; /* answered: what still comes of its request is thrown away */
+	int64_t until;   /* in milliseconds of CLOCK_MONOTONIC_COARSE */
+	struct records records;
+	char *bytes; /* of the request, as they came */
+	size_t length;
+	size_t room;
+};
+
+/* in each list the oldest is the first, and the first whose time is up */
+TAILQ_HEAD(connection_list, connection);
+struct waiting {
+	struct connection_list coming;
+	struct connection_list leaving;
+	size_t count;
+	size_t memory;
+};
+
+void waiting_init(struct waiting *waiting);
+
+/* Adds a connection, whose request is coming and whose descriptor is the set's from now on. Returns
+ * NULL if there is no memory, or WAITING_COUNT_MAX are there: then the descriptor stays the
+ * caller's. */
+struct connection *waiting_add(struct waiting *waiting, int fd);
+
+/* Keeps further bytes of its request. Returns false if there is no memory, or WAITING_MEMORY_MAX
+ * would be exceeded: then nothing has changed. */
+bool waiting_keep(struct waiting *waiting, struct connection *connection, const void *bytes,
+		  size_t length);
+
+/* It has been answered: its bytes are freed, and its time begins anew. */
+void waiting_leave(struct waiting *waiting, struct connection *connection);
+
+/* Closes it, unless its descriptor is -1, and frees it. */
+void waiting_end(struct waiting *waiting, struct connection *connection);
+
+/* The one to give up when there must be room for another: one that is answered before one that is
+ * not, then the one that has waited longest. An honest request comes within milliseconds, so that
+ * the longest is the likeliest to be somebody's who holds back on purpose. NULL if there is none.
+ */
+struct connection *waiting_longest(const struct waiting *waiting);
+
+/* Any one whose time is up, or NULL; those whose request is coming have time until limit at most.
+ */
+struct connection *waiting_expired(const struct waiting *waiting, int64_t limit);
+
+/* Milliseconds until there is such a one, or -1 if there is no connection: as epoll_wait(2) has it.
+ */
+int waiting_timeout(const struct waiting *waiting, int64_t limit);
+
+/* the clock of all this, in milliseconds */
+int64_t waiting_now(void);
+
+#endif

@@ -1,0 +1,83 @@
+/* a connection that is kept, and logged in: what needs no hiredis */
+#include "lookup.h"
+#include "redis-settings.h"
+#include "redis.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct redis_word word(const char *text)
+{
+	return (struct redis_word){text, strlen(text)};
+}
+
+static int select_database(struct redis *redis, int database)
+{
+	char number[16];
+	int length = snprintf(number, sizeof number, "%d", database);
+	const struct redis_word words[] = {word("SELECT"), {number, (size_t)length}};
+	const struct redis_reply *reply;
+
+	return database > 0 ? redis_ask(redis, words, 2, &reply) : 0;
+}
+
+/* logs in, or asks for a sign of life, so that a connection that is refused is noticed */
+static int log_in(struct redis *redis, const struct redis_address *address)
+{
+	struct redis_word words[3] = {word("PING")};
+	const struct redis_reply *reply;
+	size_t count = 1;
+
+	if (address->user.bytes || address->password.bytes)
+		words[0] = word("AUTH");
+	if (address->user.bytes)
+		words[count++] = (struct redis_word){address->user.bytes, address->user.length};
+	if (address->password.bytes)
+		words[count++] = (struct redis_word){address->password.bytes,
+						     address->password.length};
+	if (redis_ask(redis, words, count, &reply) < 0)
+		return -1;
+	return select_database(redis, address->database);
+}
+
+static struct redis *open_at(const struct redis_address *address, int lookup_ms,
+			     const char **reason)
+{
+	const char *why;
+	struct redis *redis = redis_connect(address, lookup_ms, &why);
+
+	if (redis && log_in(redis, address) == 0)
+		return redis;
+	*reason = redis_settings_describe(address, redis ? redis_why(redis) : why);
+	redis_free(redis);
+	return NULL;
+}
+
+int redis_keep(struct redis **redis, int lookup_ms, const char **reason)
+{
+	struct redis_address address;
+
+	if (*redis && !redis_is_lost(*redis)) {
+		redis_begin(*redis);
+		return 0;
+	}
+	redis_free(*redis);
+	*redis = NULL;
+	if (redis_settings_read(&address, reason) == 0)
+		*redis = open_at(&address, lookup_ms, reason);
+	redis_address_free(&address);
+	errno = *redis ? errno : EIO;
+	return *redis ? 0 : -1;
+}
+
+void redis_prepare(void)
+{
+	struct redis_address address;
+	char addresses[LOOKUP_MAX][LOOKUP_SIZE];
+	const char *why;
+
+	if (redis_settings_read(&address, &why) == 0 && address.host)
+		lookup_host(address.host, 0, addresses, &why);
+	redis_address_free(&address);
+}
