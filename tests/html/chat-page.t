@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+import urllib.request
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import stack
@@ -217,6 +218,11 @@ def check_people(page):
     page.driver.save_screenshot(str(stack.BUILD / "chat.png"))
 
 
+def check_weight():
+    size = len(urllib.request.urlopen(site.url("/chat")).read()) + sum((stack.ROOT / "html" / name).stat().st_size for name in CHAT if name != "chat.html")
+    tap.ok(size <= 24 * 1024, f"the page with all that it loads: {size} bytes")
+
+
 def check_leaving(page):
     page.open("about:blank")
     tap.ok(stack.wait_until(lambda: len(site.endpoints()) == 1, 5), "to leave the page ends its connection")
@@ -241,6 +247,7 @@ with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site, chromium
     check_one_is_spoken(first)
     check_languages(first)
     check_people(first)
+    check_weight()
     open_page(second)
     check_leaving(second)
     check_console(first, "first")
