@@ -71,23 +71,20 @@ static bool are_open(const struct records_pairs *pairs)
 }
 
 /*
- * A record of no request, or the begin of another one while ours comes, which libfcgi declines. It
- * takes the content of an unknown management record for one that was asked for, and confuses
- * records of other requests with ours where they are empty: both are refused.
+ * FCGI_GET_VALUES, or the begin of another request while ours comes, which libfcgi declines. Other
+ * records it would handle wrongly: an unknown management record it keeps memory for and takes its
+ * content for another record's, and empty records of other requests it confuses with ours.
  */
 static enum records_state begin_other(struct records *records, unsigned int id, unsigned int type)
 {
 	bool is_question = id == 0 && type == GET_VALUES;
-	size_t content_max = is_question ? GET_VALUES_MAX : 0;
 
-	if (type == BEGIN_REQUEST)
-		content_max = BEGIN_SIZE;
-	else if (id != 0)
+	if (!is_question && type != BEGIN_REQUEST)
+		return RECORDS_REFUSED;
+	if (is_question && records->content > GET_VALUES_MAX)
 		return RECORDS_REFUSED;
 	records->kind = is_question ? RECORDS_VALUES : RECORDS_SKIPPED;
-	if (++records->others > OTHERS_MAX || records->content > content_max)
-		return RECORDS_REFUSED;
-	return RECORDS_MORE;
+	return ++records->others > OTHERS_MAX ? RECORDS_REFUSED : RECORDS_MORE;
 }
 
 static enum records_state begin_record(struct records *records)

@@ -37,7 +37,7 @@ struct records {
 	bool has_params;     /* FCGI_PARAMS has come to its end */
 	size_t size;         /* bytes taken */
 	size_t body;         /* bytes of FCGI_STDIN */
-	unsigned int others; /* management records, and begins of other requests */
+	unsigned int others; /* FCGI_GET_VALUES, and begins of other requests */
 	struct records_pairs params;
 	struct records_pairs values; /* of an FCGI_GET_VALUES record */
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,9 +14,20 @@ int64_t waiting_now(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* half of the descriptors that this process may have: to accept and to answer takes some more */
+static size_t usable_count(void)
+{
+	struct rlimit descriptors;
+
+	if (getrlimit(RLIMIT_NOFILE, &descriptors) < 0 ||
+	    descriptors.rlim_cur / 2 > WAITING_COUNT_MAX)
+		return WAITING_COUNT_MAX;
+	return descriptors.rlim_cur / 2;
+}
+
 void waiting_init(struct waiting *waiting)
 {
-	*waiting = (struct waiting){0};
+	*waiting = (struct waiting){.count_max = usable_count()};
 	waiting_now();
 	TAILQ_INIT(&waiting->coming);
 	TAILQ_INIT(&waiting->leaving);
@@ -25,7 +37,7 @@ struct connection *waiting_add(struct waiting *waiting, int fd)
 {
 	struct connection *connection;
 
-	if (waiting->count == WAITING_COUNT_MAX ||
+	if (waiting->count >= waiting->count_max ||
 	    (connection = malloc(sizeof *connection)) == NULL)
 		return NULL;
 	*connection = (struct connection){.fd = fd, .until = waiting_now() + WAITING_COMING_MS};

@@ -12,7 +12,7 @@
 #include <sys/queue.h>
 
 enum {
-	WAITING_COUNT_MAX = 512, /* connections, of the 1,024 descriptors that a process may have */
+	WAITING_COUNT_MAX = 512, /* connections, and half of the process's descriptors at most */
 	WAITING_MEMORY_MAX = 16777216, /* bytes of all their requests */
 	WAITING_COMING_MS = 10000,     /* for a request to come */
 	WAITING_LEAVING_MS = 2000,     /* for a web server to take note of an answer */
@@ -35,13 +35,14 @@ struct waiting {
 	struct connection_list coming;
 	struct connection_list leaving;
 	size_t count;
+	size_t count_max;
 	size_t memory;
 };
 
 void waiting_init(struct waiting *waiting);
 
 /* Adds a connection, whose request is coming and whose descriptor is the set's from now on. Returns
- * NULL if there is no memory, or WAITING_COUNT_MAX are there: then the descriptor stays the
+ * NULL if there is no memory, or too many are there: then the descriptor stays the
  * caller's. */
 struct connection *waiting_add(struct waiting *waiting, int fd);
 

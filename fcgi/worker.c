@@ -258,7 +258,7 @@ static void accept_one(struct worker *worker)
 
 /* EPOLLEXCLUSIVE may have woken only this worker for a request: it serves that one although a stop
  * has come with it. */
-static void stop(struct worker *worker)
+static void begin_stop(struct worker *worker)
 {
 	accept_one(worker);
 	worker->is_stopping = true;
@@ -294,7 +294,7 @@ static void wait_and_serve(struct worker *worker)
 
 	if (epoll_wait(worker->epoll, &event, 1, timeout) == 1) {
 		if (event.data.ptr == &signal_event)
-			stop(worker);
+			begin_stop(worker);
 		else if (event.data.ptr == &listener_event)
 			accept_one(worker);
 		else

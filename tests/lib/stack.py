@@ -82,6 +82,12 @@ def is_listening(port, pid):
     return any(f"pid={one}," in output for one in (pid, *descendants(pid)))
 
 
+def is_socket(path):
+    """Whether a UNIX socket listens at the path: it is there a moment before it does."""
+    lines = pathlib.Path("/proc/net/unix").read_text().splitlines()
+    return any(line.split()[3] == "00010000" and line.endswith(f" {path}") for line in lines[1:])
+
+
 def name_of(pid):
     with contextlib.suppress(OSError):
         name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
