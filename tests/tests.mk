@@ -6,7 +6,8 @@ ROOMS = ws fcgi html conf faults bench
 DEPS_CHECK = $(DEPS_RUN) $(call packages,$(SERVERS)) lighttpd-mod-openssl \
              clang clang-tidy cppcheck gcovr libclang-rt-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
              apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox debootstrap \
-             python3 python3-selenium chromium chromium-driver chromium-sandbox
+             python3 python3-selenium chromium chromium-driver chromium-sandbox \
+             firefox-esr webkit2gtk-driver xvfb $(if $(shell command -v npm),,npm)
 DEPS_BENCH = $(DEPS_RUN) lighttpd python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
              python3-django python3-django-channels daphne libwebsockets-dev node-redis python3-channels-redis
 
@@ -91,6 +92,7 @@ all-bench-programs: $(BENCH:%=$(BUILD)/bench/%) ; @:
 
 deps-check: ## install what the tests need
 	@conf/install/packages $(DEPS_CHECK)
+	@tests/lib/fetch-axe $(BUILD)/axe
 
 deps-bench: ## install what "make bench" needs, and what it compares with
 	@conf/install/packages $(sort $(DEPS_BENCH))

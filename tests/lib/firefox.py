@@ -1,21 +1,17 @@
 """Firefox ESR for a test, by its own WebDriver BiDi port, with a profile that is thrown away."""
-import asyncio
 import contextlib
 import json
 import os
 import re
+import socket
 import subprocess
 import tempfile
-import threading
 
+import frames
 import stack
-import tap
+import talk
 
 stack.need("firefox-esr")
-try:
-    import websockets
-except ImportError:
-    tap.skip_all("python3-websockets is not installed")
 
 PREFERENCES = """
 user_pref("app.update.enabled", false);
@@ -30,44 +26,27 @@ user_pref("intl.accept_languages", "en");
 """
 
 
-class Connection:
-    """Commands to the browser; those that it cannot do raise."""
+class Connection(talk.Client):
+    """Commands to the browser, one after the other; those that it cannot do raise."""
 
-    def __init__(self, url):
-        self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, daemon=True).start()
-        self.answers = {}
-        self.wait(self.connect(url))
-
-    def wait(self, coroutine, seconds=60):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(seconds)
-
-    async def connect(self, url):
-        self.socket = await websockets.connect(url, max_size=None)
-        self.reader = asyncio.ensure_future(self.read())
-
-    async def read(self):
-        with contextlib.suppress(websockets.ConnectionClosed):
-            async for text in self.socket:
-                message = json.loads(text)
-                if message.get("id") in self.answers:
-                    self.answers.pop(message["id"]).set_result(message)
-
-    async def ask(self, method, parameters):
-        number = id(parameters)
-        answer = self.answers[number] = self.loop.create_future()
-        await self.socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
-        return await answer
+    def __init__(self, port):
+        self.number = 0
+        self.socket = socket.create_connection(("127.0.0.1", port), 60)
+        # Firefox answers if the host is its own, port included.
+        self.socket.sendall(frames.HANDSHAKE.replace(b"/echo", b"/session").replace(b"localhost", b"localhost:%d" % port))
+        self.buffer = b""
+        while b"\r\n\r\n" not in self.buffer and self.fill():
+            pass
+        self.buffer = self.buffer.partition(b"\r\n\r\n")[2]
 
     def __call__(self, method, **parameters):
-        answer = self.wait(self.ask(method, parameters))
+        self.number += 1
+        self.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
+        while (answer := json.loads(self.read(60))).get("id") != self.number:
+            pass  # an event
         if "error" in answer:
             raise RuntimeError(f"{method}: {answer['error']}: {answer['message']}")
         return answer["result"]
-
-    def close(self):
-        self.wait(self.socket.close())
-        self.loop.call_soon_threadsafe(self.loop.stop)
 
 
 class Window:
@@ -105,16 +84,15 @@ def start(language="en"):
         process = subprocess.Popen(["firefox-esr", "--headless", "--no-remote", "--remote-debugging-port", "0", "--profile", profile],
                                    env={**os.environ, "HOME": profile}, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            port = lambda: re.search(rb"WebDriver BiDi listening on (ws://\S+)", os.pread(log.fileno(), 1 << 20, 0))
+            port = lambda: re.search(rb"WebDriver BiDi listening on ws://[^:]+:(\d+)", os.pread(log.fileno(), 1 << 20, 0))
             if not stack.wait_until(port, 120):
                 raise RuntimeError("Firefox does not start")
-            ask = Connection(port()[1].decode() + "/session")
+            ask = Connection(int(port()[1]))
             ask("session.new", capabilities={})
             yield lambda: Window(ask, ask("browsingContext.create", type="window")["context"])
             with contextlib.suppress(Exception):
                 ask("browser.close")
-            with contextlib.suppress(Exception):
-                ask.close()
+            ask.close()
         finally:
             process.terminate()
             process.wait(30)
