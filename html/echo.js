@@ -157,7 +157,7 @@ async function sendOverHttp() {
 	return status === 200;
 }
 
-/* in turn, so that neither way slows the other */
+/* in turn: neither slows the other */
 async function compare() {
 	const button = element("compare");
 	if (button.ariaDisabled === "true")

@@ -61,7 +61,7 @@ function announce(alone) {
 		}, 1000);
 }
 
-/* once a frame, however much arrives */
+/* once a frame */
 let frame;
 
 function update() {

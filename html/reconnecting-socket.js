@@ -4,8 +4,8 @@
  *	const socket = new ReconnectingSocket(url, { onmessage: (data) => ..., onstate: (state, detail) => ... });
  *	socket.connect();     // at once, even while it waits
  *	socket.send("hello"); // true, or false if it is not open: NOTHING IS QUEUED
- *	socket.reconnect();   // drops the connection, dead or alive, and connects at once
- *	socket.close();       // ends the connection, or the waiting
+ *	socket.reconnect();   // drops the connection and connects at once
+ *	socket.close();       // ends it, or the waiting
  *	socket.check();       // probes it now
  *
  * The states and their details; attempt is 1 at first and after a steady connection:
@@ -52,7 +52,7 @@ class ReconnectingSocket {
 	#line = null; // an object for each attempt while it connects or is open
 	#failures = 0;
 	#since;
-	#due = null; // when to probe; null if not open, or while a probe is unanswered
+	#due = null; // when to probe; null if not open, or probing
 	#timer;
 
 	constructor(url, options = {}) {

@@ -32,7 +32,7 @@ start_resident() {
 	local program name
 	mkdir "$run/resident"
 	for program in "$build"/ws/*; do
-		[ -f "$program" ] && [ -x "$program" ] || continue
+		if [ ! -f "$program" ] || [ ! -x "$program" ]; then continue; fi
 		name=${program##*/}
 		resident+=("$name")
 		start_workers "the workers of $name" "$run/resident/$name.sock" "${DUPLEX_WORKERS:-$(nproc)}" "$program"

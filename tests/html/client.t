@@ -424,6 +424,28 @@ def check_module():
     tap.equal(result, ["function", True, "closed"], "the same file is the module")
 
 
+def check_recipe():
+    """The queue of html/README.md, as it stands there."""
+    recipe = re.search(r"```js\n(const waiting.*?)```", (stack.ROOT / "html/README.md").read_text(), re.S)[1]
+    tap.ok(len(recipe.splitlines()) <= 6, "the recipe for a queue is short")
+    result = js("""
+        const world = fake({});
+        const { socket } = world;
+        """ + recipe + """
+        send("before");
+        send("and more");
+        socket.connect();
+        send("while it connects");
+        world.accept();
+        send("open");
+        world.end(1006);
+        send("lost");
+        world.fire();
+        world.accept();
+        return [world.sockets.map(({ sent }) => sent), waiting.length]""")
+    tap.equal(result, [[["before", "and more", "while it connects", "open"], ["lost"]], 0], "and sends each message once, in order")
+
+
 def check_types():
     """The declarations have the options that the class has."""
     declared = re.search(r"interface Options \{(.*?)\n\}", (stack.ROOT / "html/reconnecting-socket.d.ts").read_text(), re.S)[1]
@@ -477,6 +499,7 @@ with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Files, 
     check_throwing_open()
     check_options()
     check_module()
+    check_recipe()
     check_types()
     check_weight()
     tap.equal(page.console(), [], "nothing is in the console")

@@ -49,19 +49,19 @@ def check_contrast():
             low = {text: round(ratio, 2) for text, ratio in ratios.items() if ratio < 4.5}
             tap.equal(low, {}, f"{scheme}, {state}: {len(ratios)} texts, contrast {min(ratios.values()):.2f} at least")
         paper = page.run("return getComputedStyle(document.documentElement).backgroundColor")
-        tap.equal(sum(map(int, paper[4:-1].split(","))) > 384, scheme == "light", f"the paper is {scheme}")
+        tap.equal(sum(map(int, paper[4:-1].split(","))) > 384, scheme == "light", f"the paper is {scheme} in the {scheme} scheme")
 
 
 def check_structure():
     selectors = ["h1", "main", "header", "form label[for=message]", "[tabindex]", "[role=status]"]
     counts = [len(page.driver.find_elements("css selector", selector)) for selector in selectors]
-    tap.equal(counts, [1, 1, 1, 1, 0, 2], "one h1, main and header, a label, nothing out of the order, two live regions")
+    tap.equal(counts, [1, 1, 1, 1, 0, 2], "the page has one h1, main and header, one label, nothing out of the order, and two live regions")
     levels = page.run("return Array.from(document.querySelectorAll('h1, h2, h3, h4'), (node) => node.tagName).join(' ')")
-    tap.equal(levels, "H1 H2 H2 H2 H2", "headings in order")
+    tap.equal(levels, "H1 H2 H2 H2 H2", "the headings are in order")
     twice = page.run("const ids = Array.from(document.querySelectorAll('[id]'), (node) => node.id); return ids.filter((id, index) => ids.indexOf(id) !== index)")
-    tap.equal(twice, [], "no id twice")
+    tap.equal(twice, [], "no id is used twice")
     styles = page.run("return document.querySelectorAll('[style], style, script:not([src])').length")
-    tap.equal(styles, 0, "no style and no script in the page itself")
+    tap.equal(styles, 0, "the page itself has no style and no script")
 
 
 def tree():
@@ -76,7 +76,7 @@ def check_screen_reader():
     tap.equal(controls, names, "each control has a name")
     links = [(name, "current" in str(node)) for name, node in ((node["name"]["value"], node["properties"]) for node in page.cdp("Accessibility.getFullAXTree")["nodes"]
              if not node["ignored"] and node["role"]["value"] == "link")]
-    tap.equal([name for name, _ in links], ["Echo", "Chat"], "and each link")
+    tap.equal([name for name, _ in links], ["Echo", "Chat"], "each link has a name")
     languages = page.run("return [element('language').lang, document.documentElement.lang]")
     tap.equal(languages, ["zh-Hans", "en"], "the name of the other language is in that language")
     page.run("window.heard = []; new MutationObserver(() => heard.push(element('live').textContent)).observe(element('live'), { childList: true })")
@@ -89,7 +89,7 @@ def check_screen_reader():
     page.run("heard.length = 0")
     page.click("compare")
     tap.ok(stack.wait_until(lambda: page.run("return heard.some((text) => /\\d+ messages received/.test(text))")), "what arrives is spoken")
-    tap.ok(len(page.run("return heard")) <= 10, "in few sentences")
+    tap.ok(len(page.run("return heard")) <= 10, "what arrives is spoken in few sentences")
 
 
 def check_keyboard():
@@ -100,17 +100,17 @@ def check_keyboard():
         order.append(page.focus())
         seen = page.run("const style = getComputedStyle(document.activeElement); return style.outlineStyle === 'solid' && parseFloat(style.outlineWidth) >= 2")
         tap.ok(seen, f"{order[-1]} shows that it has the focus")
-    tap.equal(order, ["Echo", "Chat", "language", "message", "compare", "send", "connect", "close", "http"], "Tab goes through all links and controls")
+    tap.equal(order, ["Echo", "Chat", "language", "message", "compare", "send", "connect", "close", "http"], "Tab goes through all links and controls of the page")
     page.run("element('connect').focus()")
     page.press(Keys.SPACE)
     tap.ok(page.becomes("open") and page.focus() == "connect", "connect by the keyboard keeps the focus")
     page.run("element('send').focus()")
     page.press(Keys.ENTER)
-    tap.ok(stack.wait_until(lambda: page.received() == [("WebSocket", "Hello, World!")]) and page.focus() == "send", "so does send")
+    tap.ok(stack.wait_until(lambda: page.received() == [("WebSocket", "Hello, World!")]) and page.focus() == "send", "Send by the keyboard sends, and keeps the focus")
     page.press(Keys.TAB, Keys.TAB, Keys.ENTER)
-    tap.ok(page.becomes("closed") and page.focus() == "close", "and close")
+    tap.ok(page.becomes("closed") and page.focus() == "close", "Close by the keyboard closes, and keeps the focus")
     page.press(Keys.TAB, Keys.ENTER)
-    tap.ok(stack.wait_until(lambda: len(page.received()) == 2) and page.focus() == "http", "and HTTP")
+    tap.ok(stack.wait_until(lambda: len(page.received()) == 2) and page.focus() == "http", "HTTP by the keyboard sends, and keeps the focus")
 
 
 def check_targets():
@@ -154,7 +154,7 @@ def check_large_text():
         page.run("speak(arguments[0])", language)
         tap.equal(page.run("return document.documentElement.scrollWidth"), PHONE[0], f"{language}: no scrolling sideways with text of twice the size")
     cut = page.run("return Array.from(document.querySelectorAll('button, a, h1, h2, p'), (node) => node.scrollWidth - node.clientWidth > 1 && node.id + node.textContent).filter(Boolean)")
-    tap.equal(cut, [], "and nothing is cut off")
+    tap.equal(cut, [], "nothing is cut off with text of twice the size")
     page.run("speak('en')")
 
 
@@ -175,7 +175,7 @@ def check_forced_colours():
     strokes = page.run("return Array.from(document.querySelectorAll('polyline'), (line) => getComputedStyle(line)).map(({ stroke, strokeDasharray }) => [stroke, strokeDasharray])")
     text = page.run("return getComputedStyle(document.body).color")
     tap.equal([stroke for stroke, _ in strokes], [text] * 2, "with forced colours the lines have that of text")
-    tap.ok(len({dash for _, dash in strokes}) == 2, "and are told apart without colour")
+    tap.ok(len({dash for _, dash in strokes}) == 2, "the lines are told apart without colour")
     page.cdp("Emulation.setEmulatedMedia", features=[])
 
 
@@ -187,12 +187,12 @@ def check_without_scripts():
     page.press(Keys.TAB)
     buttons = [button.text for button in page.driver.find_elements("css selector", "button") if button.is_displayed()]
     tap.equal(buttons, ["Send"], "without JavaScript there is one button, which works")
-    tap.ok("curl -G --data-urlencode" in text and "One URL, both ways" in text, "and what curl can do")
+    tap.ok("curl -G --data-urlencode" in text and "One URL, both ways" in text, "without JavaScript the page says what curl can do")
     page.by_id("message").send_keys(" <b>&amp;")
     page.driver.find_element("css selector", "noscript button").click()
-    tap.ok(stack.wait_until(lambda: "message=" in page.driver.current_url), "the form asks the endpoint")
+    tap.ok(stack.wait_until(lambda: "message=" in page.driver.current_url), "without JavaScript the form asks the endpoint")
     page.cdp("Emulation.setScriptExecutionDisabled", value=False)
-    tap.equal(page.driver.find_element("css selector", "body").text, "Hello, World! <b>&amp;", "which echoes over HTTP")
+    tap.equal(page.driver.find_element("css selector", "body").text, "Hello, World! <b>&amp;", "without JavaScript the form echoes over HTTP")
 
 
 def check_shifts():
@@ -242,6 +242,6 @@ with stack.Stack() as site:
         check_shifts()
         take_pictures()
         failed = [message for message in page.console() if "/nothing' failed" not in message and "favicon.ico" not in message]  # of the text that is echoed
-        tap.equal(failed, [], "nothing else in the console")
+        tap.equal(failed, [], "there is nothing else in the console")
     stack.finish(site)
 tap.done()

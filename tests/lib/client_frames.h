@@ -8,17 +8,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* makes room for so many bytes in memory that grows by doubling */
+static inline char *client_room(char *memory, size_t *capacity, size_t needed)
+{
+	if (needed <= *capacity)
+		return memory;
+	*capacity = 2 * needed;
+	memory = realloc(memory, *capacity);
+	if (memory == NULL)
+		abort();
+	return memory;
+}
+
 /* the bytes of some frames; all zero at first */
 struct client_bytes {
 	char *bytes;
 	size_t length;
+	size_t capacity;
 };
 
 static inline void client_put(struct client_bytes *to, const void *bytes, size_t length)
 {
-	to->bytes = realloc(to->bytes, to->length + length + 1);
-	if (to->bytes == NULL)
-		abort();
+	to->bytes = client_room(to->bytes, &to->capacity, to->length + length + 1);
 	if (length > 0)
 		memcpy(to->bytes + to->length, bytes, length);
 	to->length += length;
@@ -45,15 +56,14 @@ static inline void client_frame(struct client_bytes *to, unsigned first, const c
 struct transcript {
 	char *text;
 	size_t length;
+	size_t capacity;
 	size_t last;   /* where the last event begins */
 	bool is_wrong; /* no NUL followed what was given out */
 };
 
 static inline void transcript_put(struct transcript *to, const char *bytes, size_t length)
 {
-	to->text = realloc(to->text, to->length + length + 1);
-	if (to->text == NULL)
-		abort();
+	to->text = client_room(to->text, &to->capacity, to->length + length + 1);
 	if (length > 0)
 		memcpy(to->text + to->length, bytes, length);
 	to->length += length;

@@ -1,4 +1,4 @@
-"""The page in Chromium, as the tests of it see it."""
+"""The page in Chromium, with what its tests need of it."""
 import re
 
 import stack

@@ -49,7 +49,7 @@ DEFAULT = {
     "long URL": {414},           # 64 KiB of query
     "many headers": {400, 431},  # 128 headers of 600 bytes
     "NUL in path": {400, 404},
-    "raw query": True,           # a query that is no URI is passed on
+    "raw query": True,           # a query that is not a URI is passed on
     "down": {502, 503},          # FastCGI or websocketd is stopped
     "waits": False,              # a request may wait for it instead
     "back": 1.5,                 # it is served again within so many seconds
@@ -312,14 +312,14 @@ def connect(site, path="/echo", scheme="ws", **options):
 
 
 def check_site(site):
-    tap.equal(ask(site, "/").body, b"the site\n", "the site's own /")
-    tap.equal(ask(site, "/echo.html").body, b"a page\n", "a page of the site whose name begins like ours")
-    tap.equal(ask(site, "/echoes/index.html").body, b"echoes\n", "and a directory")
-    tap.equal(ask(site, "/nothing").status, 404, "the site's own 404")
+    tap.equal(ask(site, "/").body, b"the site\n", "the site's own / is as before")
+    tap.equal(ask(site, "/echo.html").body, b"a page\n", "a page of the site whose name begins like ours is the site's")
+    tap.equal(ask(site, "/echoes/index.html").body, b"echoes\n", "a directory of the site whose name begins like ours is the site's")
+    tap.equal(ask(site, "/nothing").status, 404, "the site's own 404 is as before")
     variables = json.loads(ask(site, "/app").body)
     tap.equal((variables["REQUEST_METHOD"], variables["REQUEST_URI"]), ("GET", "/app"), "the site's own FastCGI path goes to its own program")
     tap.equal(asyncio.run(talk(site, "/own-socket")), "hi", "the site's own WebSocket goes to its own program")
-    tap.equal(asyncio.run(talk(site, "/own-socket", origin="http://evil.example")), "hi", "without our rule on its Origin")
+    tap.equal(asyncio.run(talk(site, "/own-socket", origin="http://evil.example")), "hi", "the site's own WebSocket is not held to our rule on Origin")
 
 
 def check_http(site):
@@ -345,15 +345,15 @@ def check_http(site):
     for method, path, status, body in table:
         arguments = ["-I"] if method == "HEAD" else ["-X", method] if method != "GET" else []
         answer = ask(site, path, *arguments, *(["-d", "x"] if method in ("POST", "PUT") else []))
-        tap.equal((answer.status, answer.body), (status, body), f"{method} {path}")
+        tap.equal((answer.status, answer.body), (status, body), f"{method} {path} is answered {status}")
         if status == 405:
-            tap.equal(answer.headers.get("allow"), "GET, HEAD", "with Allow")
+            tap.equal(answer.headers.get("allow"), "GET, HEAD", f"{method} {path} is answered with Allow")
     answer = ask(site, "/echo?message=hi")
     names = ("content-type", "content-length", "x-content-type-options", "cache-control")
-    tap.equal([answer.headers.get(name) for name in names], ["text/plain; charset=utf-8", "2", "nosniff", "no-store"], "the headers of an echo")
+    tap.equal([answer.headers.get(name) for name in names], ["text/plain; charset=utf-8", "2", "nosniff", "no-store"], "an echo over HTTP has its headers")
     answer = ask(site, "/echo?message=caf\u00e9")
     wanted = (200, "caf\u00e9".encode()) if site.expect["raw query"] else (400, answer.body)
-    tap.equal((answer.status, answer.body), wanted, "raw UTF-8 in the query")
+    tap.equal((answer.status, answer.body), wanted, "raw UTF-8 in the query is answered as it should be")
     tap.ok(ask(site, "/echo%00x?message=hi").status in site.expect["NUL in path"], "a NUL in the path is refused")
 
 
@@ -366,7 +366,7 @@ def check_page(site):
         answer = ask(site, path)
         tap.equal((answer.status, answer.body, answer.headers["content-type"]), (200, (stack.ROOT / "html" / name).read_bytes(), types[name]), f"{path} is {name}")
         again = ask(site, path, "-H", f"If-None-Match: {answer.headers['etag']}")
-        tap.equal((again.status, again.body), (304, b""), "and 304 the second time")
+        tap.equal((again.status, again.body), (304, b""), f"{path} is answered 304 the second time")
     tap.ok("default-src 'none'" in ask(site, "/echo").headers["content-security-policy"], "the page has its policy")
 
 
@@ -383,9 +383,9 @@ async def check_websocket(site, scheme):
             for number in range(64):
                 await client.send(f"message {number}")
             answers = [await asyncio.wait_for(client.recv(), 30) for _ in range(64)]
-            tap.equal(answers, [f"message {number}" for number in range(64)], "64 in flight, in order")
-        tap.equal(client.close_code, 1000, "a clean close by the client")
-    tap.ok(stack.wait_until(lambda: not site.endpoints(), 2), "and no process is left")
+            tap.equal(answers, [f"message {number}" for number in range(64)], f"{scheme} {path}: 64 messages in flight come back in order")
+        tap.equal(client.close_code, 1000, f"{scheme} {path}: the client closes with code 1000")
+    tap.ok(stack.wait_until(lambda: not site.endpoints(), 2), "when the clients are gone, no process is left")
     async with connect(site, "/echo", scheme) as client:
         await echo(client, "hi")
         for pid in site.endpoints():
@@ -423,14 +423,14 @@ async def status_of(site, scheme, **options):
 
 async def check_origin(site):
     for scheme, port, web in (("ws", site.http, "http"), ("wss", site.https, "https")):
-        tap.equal(await status_of(site, scheme), 101, f"{scheme}: no Origin passes")
-        tap.equal(await status_of(site, scheme, origin=f"{web}://localhost:{port}"), 101, "the site's own passes")
+        tap.equal(await status_of(site, scheme), 101, f"{scheme}: a handshake without an Origin is accepted")
+        tap.equal(await status_of(site, scheme, origin=f"{web}://localhost:{port}"), 101, f"{scheme}: a handshake with the site's own Origin is accepted")
     count = site.log().count("| CONNECT")
     for scheme, port, web in (("ws", site.http, "http"), ("wss", site.https, "https")):
         for origin in ("http://evil.example", f"{web}://localhost.evil.example:{port}", f"{web}://evil.localhost:{port}", f"{web}://localhost:1", "null", "file://",
                        f"{web}://evil#localhost:{port}", f"{web}://localhost:{port}.evil.example"):
-            tap.equal(await status_of(site, scheme, origin=origin), 403, f"{scheme}: {origin} is refused")
-    tap.equal(site.log().count("| CONNECT"), count, "before websocketd sees it")
+            tap.equal(await status_of(site, scheme, origin=origin), 403, f"{scheme}: a handshake with the Origin {origin} is refused")
+    tap.equal(site.log().count("| CONNECT"), count, "handshakes with a foreign Origin are refused before websocketd sees them")
 
 
 def hang(site, data, seconds):
@@ -454,7 +454,7 @@ async def check_idle(site):
         status, lasted, ended = await asyncio.to_thread(hang, site, b"GET /echo HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", 4 * IDLE + 4)
         tap.ok(ended and status in site.expect["slow"] and lasted < 4 * IDLE + 4, f"a request that never ends is cut off: {status} after {lasted:.1f} s")
         await asyncio.sleep(max(0, 2.5 * IDLE - lasted))  # the silence itself is what is tested
-        tap.equal(await echo(client, "still there"), "still there", "a WebSocket silent for longer than the server's own limit is open")
+        tap.equal(await echo(client, "still there"), "still there", "a WebSocket that was silent for longer than the server's own limit is open")
 
 
 def check_slow(site):
@@ -501,7 +501,7 @@ def check_forwarded(site):
 
     for scheme, web, port in (("ws", "http", site.http), ("wss", "https", site.https)):
         stack.wait_until(lambda: ask_who(scheme) is not None, 5)
-        tap.equal(ask_who(scheme), f"127.0.0.1|{web}|localhost:{port}", f"{scheme}: the endpoint sees the address, the scheme and the host")
+        tap.equal(ask_who(scheme), f"127.0.0.1|{web}|localhost:{port}", f"{scheme}: the endpoint sees the client's address, the scheme and the host")
     site.stop("websocketd")
     site.start_websocketd()
     site.stop("fastcgi")
@@ -509,12 +509,12 @@ def check_forwarded(site):
     program = FastcgiProgram(site.directory / "fcgi.sock")
     stack.wait_until(lambda: ask(site, "/echo").status == 200, 5)
     variables = json.loads(ask(site, "/echo?a=1", "-H", "X-Forwarded-For: 6.6.6.6").body)
-    tap.equal((variables["REMOTE_ADDR"], variables.get("QUERY_STRING")), ("127.0.0.1", "a=1"), "the FastCGI program sees the address")
-    tap.ok(variables["HTTP_HOST"].startswith("localhost"), "and the host")
-    tap.ok("6.6.6.6" not in variables.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2], "and no forged address in the last place")
+    tap.equal((variables["REMOTE_ADDR"], variables.get("QUERY_STRING")), ("127.0.0.1", "a=1"), "the FastCGI program sees the client's address and the query")
+    tap.ok(variables["HTTP_HOST"].startswith("localhost"), "the FastCGI program sees the host")
+    tap.ok("6.6.6.6" not in variables.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2], "the FastCGI program sees no forged address in the last place")
     for scheme in ("http", "https"):
         variables = json.loads(ask(site, "/echo", "-H", "X-Forwarded-Proto: gopher", scheme=scheme).body)
-        tap.equal(scheme_of(variables), scheme, f"and the scheme: {scheme}")
+        tap.equal(scheme_of(variables), scheme, f"the FastCGI program sees the scheme: {scheme}")
     program.close()
     (site.directory / "fcgi.sock").unlink(missing_ok=True)
     site.start_fastcgi()
@@ -544,14 +544,14 @@ def check_down(site):
             time.sleep(0.5)  # the outage itself
             begin_again()
             waiting.join()
-            tap.ok(set(results) <= {wanted} | site.expect["down"], f"{name} is stopped: a request waits, or is refused: {results}")
+            tap.ok(set(results) <= {wanted} | site.expect["down"], f"while {name} is stopped a request waits or is refused: {results}")
         else:
             answers = [timed(answer) for _ in range(3)]
-            tap.ok({status for status, _ in answers} <= site.expect["down"], f"{name} is stopped: {[status for status, _ in answers]}")
-            tap.ok(min(lasted for _, lasted in answers) < 1, "within a second")
+            tap.ok({status for status, _ in answers} <= site.expect["down"], f"while {name} is stopped a request is refused: {[status for status, _ in answers]}")
+            tap.ok(min(lasted for _, lasted in answers) < 1, f"while {name} is stopped a request is refused within a second")
             begin_again()
         back, lasted = timed(lambda: stack.wait_until(lambda: answer() == wanted, 10))
-        tap.ok(back and lasted < site.expect["back"], f"{name} is back: served after {lasted:.1f} s")
+        tap.ok(back and lasted < site.expect["back"], f"when {name} is back it serves after {lasted:.1f} s")
 
 
 def shake_hands(site, timeout):
@@ -566,10 +566,10 @@ def shake_hands(site, timeout):
 
 def check_tls(site):
     answer = ask(site, "/echo?message=hi", "--http1.1", scheme="https")
-    tap.equal((answer.status, answer.body, answer.version), (200, b"hi", "HTTP/1.1"), "https over HTTP/1.1")
+    tap.equal((answer.status, answer.body, answer.version), (200, b"hi", "HTTP/1.1"), "https over HTTP/1.1 is answered")
     answer = ask(site, "/echo?message=hi", "--http2", scheme="https")
-    tap.equal((answer.status, answer.body, answer.version), (200, b"hi", "HTTP/2"), "https over HTTP/2")
-    tap.equal(ask(site, "/echo", "--http2", "-X", "DELETE", scheme="https").status, 405, "an error over HTTP/2")
+    tap.equal((answer.status, answer.body, answer.version), (200, b"hi", "HTTP/2"), "https over HTTP/2 is answered")
+    tap.equal(ask(site, "/echo", "--http2", "-X", "DELETE", scheme="https").status, 405, "https over HTTP/2 passes on a 405")
 
 
 def check_browser(site):
@@ -579,43 +579,43 @@ def check_browser(site):
     with browser.start("--ignore-certificate-errors") as driver:
         driver.get(site.url("/echo", "https"))
         protocol = driver.execute_script("return performance.getEntriesByType('navigation')[0].nextHopProtocol")
-        tap.equal(protocol, "h2", "Chromium has the page over HTTP/2")
+        tap.equal(protocol, "h2", "Chromium gets the page over HTTP/2")
         driver.find_element("id", "connect").click()
         state = driver.find_element("id", "state")
-        tap.ok(stack.wait_until(lambda: state.get_attribute("data-state") == "open"), "and opens a WebSocket")
+        tap.ok(stack.wait_until(lambda: state.get_attribute("data-state") == "open"), "the page over HTTP/2 opens a WebSocket")
         driver.find_element("id", "send").click()
         driver.find_element("id", "http").click()
         items = "return Array.from(document.querySelectorAll('#received li'), li => li.className + ' ' + li.querySelector('bdi').textContent).sort()"
         wanted = ["HTTP Hello, World!", "WebSocket Hello, World!"]
-        tap.ok(stack.wait_until(lambda: driver.execute_script(items) == wanted), "both ways answer")
+        tap.ok(stack.wait_until(lambda: driver.execute_script(items) == wanted), "the page over HTTP/2 gets answers both ways")
 
 
 def check_limits(site):
-    tap.ok(ask(site, "/echo?message=" + "x" * 65536).status in site.expect["long URL"], "64 KiB of query")
+    tap.ok(ask(site, "/echo?message=" + "x" * 65536).status in site.expect["long URL"], "64 KiB of query are answered or refused")
     headers = [part for number in range(128) for part in ("-H", f"X-Header-{number}: " + "x" * 600)]
     status = ask(site, "/echo?message=hi", *headers).status
-    tap.ok(status in site.expect["many headers"], f"128 headers of 600 bytes: {status}")
+    tap.ok(status in site.expect["many headers"], f"128 headers of 600 bytes are answered or refused: {status}")
     workers = [pid for pid in stack.descendants(site.processes["fastcgi"].pid) if stack.name_of(pid) == "duplex"]
     with tempfile.NamedTemporaryFile() as upload:
         upload.truncate(20_000_000)
         answer = ask(site, "/echo", "-H", "Expect:", "--data-binary", f"@{upload.name}")
     tap.ok(answer.status in (405, 413), f"POST with 20 MB is refused: {answer.status}")
     peak = max(stack.memory(pid, "VmHWM", "status") for pid in workers)
-    tap.ok(peak < 8192 or stack.SANITIZED, f"and not held in the program's memory: {peak} KiB")
-    tap.equal(ask(site, "/echo?message=hi").body, b"hi", "and the next request is served")
+    tap.ok(peak < 8192 or stack.SANITIZED, f"a POST with 20 MB is not held in the program's memory: {peak} KiB")
+    tap.equal(ask(site, "/echo?message=hi").body, b"hi", "the request after a POST with 20 MB is answered")
 
 
 def check_further_endpoint(site):
     """One more word in the list of paths: a path with a WebSocket program and no view."""
     shutil.copy(site.directory / "ws/echo", site.directory / "ws/tool")
-    tap.equal(ask(site, "/tool").status, 404, "a path that is not in the list is the site's")
-    tap.equal(site.claim("tool"), 1, "one more word in the list")
+    tap.equal(ask(site, "/tool").status, 404, "a path that is not in the fragment's list is the site's")
+    tap.equal(site.claim("tool"), 1, "the fragment has one list for one more path")
     answer = ask(site, "/tool")
-    tap.equal((answer.status, answer.body), (426, b"Upgrade Required\n"), "makes it ours: 426 over HTTP")
+    tap.equal((answer.status, answer.body), (426, b"Upgrade Required\n"), "one more path in the list is ours, and answered 426 over HTTP")
     if site.expect["upgrade header"]:
-        tap.equal(answer.headers.get("upgrade"), "websocket", "with Upgrade")
-    tap.equal(asyncio.run(talk(site, "/tool")), "hi", "and a WebSocket")
-    tap.equal(ask(site, "/echo?message=hi").body, b"hi", "/echo is as before")
+        tap.equal(answer.headers.get("upgrade"), "websocket", "the 426 of one more path has Upgrade")
+    tap.equal(asyncio.run(talk(site, "/tool")), "hi", "one more path in the list answers over WebSocket")
+    tap.equal(ask(site, "/echo?message=hi").body, b"hi", "/echo is as before beside one more path")
 
 
 async def talk(site, path, **options):
@@ -635,11 +635,11 @@ async def check_reload(site):
             pass
         except rfc6455.Closed:
             ended = True
-        tap.equal(not ended, site.expect["sockets survive"], f"a reload leaves WebSockets open: {not ended}")
+        tap.equal(not ended, site.expect["sockets survive"], f"a reload leaves WebSockets open as the server's entry says: {not ended}")
         if not ended:
-            tap.equal(await echo(client, "after"), "after", "and working")
+            tap.equal(await echo(client, "after"), "after", "a WebSocket that survived a reload works")
     back = await asyncio.to_thread(stack.wait_until, lambda: ask(site, "/echo?message=hi", timeout=2).body == b"hi", 15)
-    tap.ok(back, "and requests are answered after it")
+    tap.ok(back, "requests are answered after a reload")
 
 
 def run(name):
@@ -657,8 +657,8 @@ def run(name):
         check_down(site)
         asyncio.run(check_idle(site))
         cut, worst, lasted = check_slow(site)
-        tap.equal(cut, site.expect["slow request"], f"a client that sends a byte at a time: cut off {cut}, after {lasted:.1f} s")
-        tap.ok(worst < 5, f"and others are served meanwhile, in {worst:.2f} s at most")
+        tap.equal(cut, site.expect["slow request"], f"a client that sends a byte at a time is cut off as the server's entry says: {cut}, after {lasted:.1f} s")
+        tap.ok(worst < 5, f"other requests are served beside a client that sends a byte at a time, in {worst:.2f} s at most")
         check_browser(site)
         check_further_endpoint(site)
         asyncio.run(check_reload(site))

@@ -199,5 +199,5 @@ class Stack:
 def finish(stack, *expected):
     """The checks at the end of every test with a stack."""
     tap.equal(stack.stop(), 0, "the stack ends with status 0")
-    tap.equal(stack.left, [], "no process is left")
-    tap.equal(stack.unexpected(*expected), [], "nothing unexpected in the log")
+    tap.equal(stack.left, [], "when the stack has ended, no process is left")
+    tap.equal(stack.unexpected(*expected), [], "nothing unexpected is in the log of the stack")

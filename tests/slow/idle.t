@@ -24,7 +24,7 @@ async def main(sites):
             answer = await servers.echo(client, "still there")
         except rfc6455.Closed as error:
             answer = error
-        tap.equal(answer, "still there", f"{name}: open after {SILENCE} s of silence")
+        tap.equal(answer, "still there", f"{name}: a WebSocket is open after {SILENCE} s of silence")
         await client.close()
 
 

@@ -408,6 +408,7 @@ static const struct {
 	V(FIELD("X-Forwarded-For: 192.0.2.1, unix:"), "REMOTE_ADDR", NULL),
 	V(FIELD("X-Forwarded-For: 192.0.2.1, example.org"), "REMOTE_ADDR", NULL),
 	V(FIELD("X-Forwarded-For: 192.0.2.1, ,"), "REMOTE_ADDR", NULL),
+	V(FIELD("X-Forwarded-For: 192.0.2.1,"), "REMOTE_ADDR", NULL),
 	V(FIELD("X-Forwarded-For: 192.0.2.1 x"), "REMOTE_ADDR", NULL),
 	V(FIELD("X-Forwarded-For: 192.0.2.256"), "REMOTE_ADDR", NULL),
 	V(FIELD("X-Forwarded-For:"), "REMOTE_ADDR", NULL),

@@ -14,9 +14,9 @@ static bool is_alphanumeric(char c)
 	return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z');
 }
 
-static bool is_one_of(char c, const char *set)
+bool is_one_of(char c, const char *set)
 {
-	return memchr(set, c, strlen(set)) != NULL;
+	return c != '\0' && strchr(set, c);
 }
 
 int hex_digit(char c)

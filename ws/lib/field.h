@@ -41,6 +41,9 @@ bool span_next_line(struct span *head, struct span *line);
 /* splits a line into a name and the value without the blanks around it: false if it has no colon */
 bool span_split_field(struct span line, struct span *name, struct span *value);
 
+/* true if it is one of the characters of a string */
+bool is_one_of(char c, const char *set);
+
 /* the value of a digit in hexadecimal, or -1 */
 int hex_digit(char c);
 

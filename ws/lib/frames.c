@@ -175,16 +175,16 @@ static bool is_control(const struct frames *frames)
 	return frames->opcode & IS_CONTROL;
 }
 
-/* Makes room for more bytes of the current frame and a NUL. Memory grows by doubling with what has
- * come, whatever the head announced, and is no larger than the message if this is its last frame.
- * False if memory is short. */
-static bool reserve(struct frames *frames, size_t more)
+/* A place in memory for more bytes of the current frame and a NUL, or NULL if memory is short.
+ * Memory grows by doubling with what has come, whatever the head announced, and is no larger than
+ * the message if this is its last frame. */
+static char *reserve(struct frames *frames, size_t more)
 {
 	size_t used = frames->held + frames->control;
 	size_t needed = used + more + 1;
 
 	if (frames->memory && needed <= frames->capacity)
-		return true;
+		return frames->memory + used;
 	bool is_last = frames->is_final || is_control(frames);
 	size_t limit = is_last ? used + (size_t)frames->left + 1 : frames->max_message + 1;
 	size_t capacity = 2 * frames->capacity;
@@ -195,10 +195,10 @@ static bool reserve(struct frames *frames, size_t more)
 	capacity = smaller(capacity, limit);
 	char *memory = realloc(frames->memory, capacity);
 	if (memory == NULL)
-		return false;
+		return NULL;
 	frames->memory = memory;
 	frames->capacity = capacity;
-	return true;
+	return memory + used;
 }
 
 /* gives back the memory of what the last call gave out */
@@ -278,7 +278,7 @@ static int take_in_place(struct frames *frames, struct window *window, struct fr
 	return end_frame(frames, item);
 }
 
-/* takes the next part of a frame in to memory, and ends the frame if that was its last */
+/* takes the next bytes of a frame to memory, and ends the frame if they are its last */
 static int gather(struct frames *frames, struct window *window, struct frames_item *item)
 {
 	size_t length = (size_t)(window->end - window->at);
@@ -286,19 +286,21 @@ static int gather(struct frames *frames, struct window *window, struct frames_it
 
 	if (frames->left < length)
 		length = (size_t)frames->left;
-	if (!reserve(frames, length))
+	bool is_whole = frames->left == length;
+	if (length == 0 && !(is_whole && frames->is_final)) {
+		frames->is_inside = !is_whole;
+		return is_whole ? GO_ON : FRAMES_MORE;
+	}
+	char *to = reserve(frames, length);
+	if (to == NULL)
 		return fail(frames, FRAMES_CODE_INTERNAL_ERROR, "memory is short");
-	if (length > 0 &&
-	    !take_bytes(frames, window, length, frames->memory + frames->held + frames->control))
+	if (!take_bytes(frames, window, length, to))
 		return fail_utf8(frames);
 	*filled += length;
-	if (frames->left > 0)
-		return FRAMES_MORE;
-	if (!frames->is_final) {
-		frames->is_inside = false;
-		return GO_ON;
-	}
-	item->bytes = frames->memory + (is_control(frames) ? frames->held : 0);
+	frames->is_inside = !is_whole;
+	if (!is_whole || !frames->is_final)
+		return is_whole ? GO_ON : FRAMES_MORE;
+	item->bytes = to + length - *filled;
 	item->length = *filled;
 	frames->is_given = true;
 	return end_frame(frames, item);

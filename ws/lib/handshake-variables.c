@@ -97,7 +97,7 @@ static bool next_field(struct span *rest, struct span *name, struct span *value)
 /* the value of the last field of that name, or an empty span */
 static struct span last_value(struct span fields, const char *wanted)
 {
-	struct span last = {0};
+	struct span last = span_of("");
 	struct span name;
 	struct span value;
 
@@ -164,16 +164,15 @@ static void put_fields(struct block *block, const struct span fields)
 static bool forwarded_address(struct span fields, char address[INET6_ADDRSTRLEN])
 {
 	struct span list = last_value(fields, "X-Forwarded-For");
-	struct span last = {0};
+	const char *comma = memrchr(list.bytes, ',', list.length);
 	struct in6_addr bytes; /* has room for an IPv4 address too */
 	char text[INET6_ADDRSTRLEN] = "";
 
-	while (span_cut(&list, ',', &last))
-		continue;
-	last = span_trim(last);
+	size_t skipped = comma ? (size_t)(comma + 1 - list.bytes) : 0;
+	struct span last = span_trim((struct span){list.bytes + skipped, list.length - skipped});
 	if (last.length >= sizeof text)
 		return false;
-	memcpy(text, last.length > 0 ? last.bytes : text, last.length);
+	memcpy(text, last.bytes, last.length);
 	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
 	return inet_pton(family, text, &bytes) == 1 &&
 	       inet_ntop(family, &bytes, address, INET6_ADDRSTRLEN);
@@ -225,8 +224,8 @@ static void put_all(struct block *block, struct span head, const char *program, 
 	struct span bytes;
 	struct target target;
 
-	while (!span_next_line(&head, &line)) /* an empty line may come first */
-		continue;
+	if (!span_next_line(&head, &line)) /* an empty line may come first */
+		span_next_line(&head, &line);
 	span_cut(&line, ' ', &method);
 	span_cut(&line, ' ', &bytes);
 	target_split(bytes, &target);

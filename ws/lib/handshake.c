@@ -76,9 +76,9 @@ static bool is_key(struct span value)
 	if (value.length != DIGITS + 2 || memcmp(value.bytes + DIGITS, "==", 2) != 0)
 		return false;
 	for (size_t i = 0; i < DIGITS; i++)
-		if (!memchr(digits, value.bytes[i], sizeof digits - 1))
+		if (!is_one_of(value.bytes[i], digits))
 			return false;
-	return memchr("AQgw", value.bytes[DIGITS - 1], 4) != NULL;
+	return is_one_of(value.bytes[DIGITS - 1], "AQgw");
 }
 
 static int take_key(struct handshake *handshake, struct span value)
@@ -200,10 +200,10 @@ static int take_line(struct handshake *handshake, struct span line)
 int handshake_parse(struct handshake *handshake, const char *head, size_t length)
 {
 	size_t end = length < HANDSHAKE_MAX_HEAD ? length : HANDSHAKE_MAX_HEAD;
+	const char *found = head;
 
-	while (handshake->status == HANDSHAKE_MORE && handshake->searched < end) {
-		const char *found = memchr(head + handshake->searched, '\n',
-					   end - handshake->searched);
+	while (handshake->status == HANDSHAKE_MORE && found) {
+		found = memchr(head + handshake->searched, '\n', end - handshake->searched);
 		size_t line_end = found ? (size_t)(found - head) : end;
 		struct span line = {head + handshake->line, line_end - handshake->line};
 		if (!handshake->has_request_line && line.length > HANDSHAKE_MAX_LINE + 1)
