@@ -100,7 +100,7 @@ def check_refused():
     tap.ok(resident < 8192 or stack.SANITIZED, f"a POST with 20 MB is not held in memory: {resident} KiB")
 
 
-NAMES = ("echo.js", "cost.js", "words.js", "language.js", "reconnecting-socket.js", "echo.css", "echo.svg", "chat.js")
+NAMES = ("echo.js", "cost.js", "words.js", "language.js", "reconnecting-socket.js", "echo.css", "echo.svg", "chat.js", "chat-words.js", "chat.css")
 
 
 def hash_of(data):

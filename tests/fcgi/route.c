@@ -412,6 +412,8 @@ int main(void)
 	write_file("page/echo.svg", "svg\n");
 	write_file("page/chat.html", "<p>chat\n");
 	write_file("page/chat.js", "js\n");
+	write_file("page/chat-words.js", "js\n");
+	write_file("page/chat.css", "css\n");
 	write_file("page/secret", "secret\n");
 	static const char *const programs[] = {"ws/tool", "ws/sub/tool", "ws/.hidden", "outside",
 					       "ws/text"};
