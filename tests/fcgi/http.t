@@ -8,6 +8,7 @@ import tempfile
 import urllib.parse
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
+import served
 import stack
 import tap
 
@@ -100,36 +101,14 @@ def check_refused():
     tap.ok(resident < 8192 or stack.SANITIZED, f"a POST with 20 MB is not held in memory: {resident} KiB")
 
 
-NAMES = ("echo.js", "cost.js", "words.js", "language.js", "reconnecting-socket.js", "echo.css", "echo.svg", "chat.js", "chat-words.js", "chat.css")
-
-
-def hash_of(data):
-    """FNV-1a, 64 bits."""
-    value = 14695981039346656037
-    for byte in data:
-        value = (value ^ byte) * 1099511628211 % 2**64
-    return f"{value:016x}".encode()
-
-
-def filled(name, way):
-    """The file as it is served: a page has the way to the root of our paths in it, and the hashes of its files."""
-    html = stack.ROOT / "html"
-    text = (html / name).read_bytes()
-    if name.endswith(".html"):
-        for file in NAMES:
-            text = text.replace(b"{%s}" % file.encode(), hash_of((html / file).read_bytes()))
-        text = text.replace(b"{root}", way).replace(b"{source}", b"")
-    return text
-
-
 def check_page():
     files = {"/": ("echo.html", b""), "/echo": ("echo.html", b""), "/echo?other=1": ("echo.html", b""), "/echo/": ("echo.html", b"../"),
-             "/serialize/echo/": ("echo.html", b"../../"), "/chat": ("chat.html", b""), **{f"/echo/{name}": (name, b"") for name in NAMES}}
+             "/serialize/echo/": ("echo.html", b"../../"), "/chat": ("chat.html", b""), **{f"/echo/{name}": (name, b"") for name in served.NAMES}}
     types = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8",
              "svg": "image/svg+xml"}
     for path, (name, way) in files.items():
         answer = ask(path)
-        tap.equal((answer.status, answer.body), (200, filled(name, way)), f"{path} is {name}")
+        tap.equal((answer.status, answer.body), (200, served.file(name, way)), f"{path} is {name}")
         tap.equal(answer.headers["content-type"], types[name.rpartition(".")[2]], f"{path} has the type of its name")
         etag = answer.headers["etag"]
         again = ask(path, "-H", f"If-None-Match: {etag}")
