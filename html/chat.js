@@ -92,8 +92,9 @@ const socket = new ReconnectingSocket(urlAfter(last), {
 	probe: "",
 });
 
-/* how often in a row the WebSocket did not open, or was dead */
+/* WebSockets in a row that did not open, or were dead */
 let failures = 0;
+let isPolling = false;
 
 function showState(state, detail) {
 	tellState(state, detail);
@@ -105,12 +106,13 @@ function showState(state, detail) {
 }
 
 function fail() {
-	if (++failures === 2)
+	if (++failures > 1 && !isPolling)
 		poll();
 }
 
-/* until something is heard over the WebSocket again; slower while nothing comes */
+/* until the WebSocket is heard again; slower while nothing comes */
 async function poll() {
+	isPolling = true;
 	for (let delay = 2000; failures > 1 && socket.state !== "closed"; await wait(delay)) {
 		try {
 			const response = await ask(`?after=${last}`);
@@ -123,12 +125,13 @@ async function poll() {
 			tell(element("polling"), "");
 		}
 	}
+	isPolling = false;
 	tell(element("polling"), "");
 }
 
 /* What was taken must come back within 5 s, or the connection is dead. */
 async function expect(id) {
-	for (let tries = 0, since = now(); tries < 3 && !seen.has(id); await wait(250)) {
+	for (let tries = 0, since = now(); tries < 3 && !seen.has(id) && socket.state !== "closed"; await wait(250)) {
 		if (socket.state !== "open") {
 			since = now();
 		} else if (now() - since > 5000) {

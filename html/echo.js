@@ -75,7 +75,7 @@ function drawResult(used) {
 	}));
 }
 
-/* when what is not answered yet was sent, oldest first; 0 if the page asks by itself */
+/* when what is not answered was sent, oldest first; 0 for a probe */
 let sent = [];
 let changed = () => {};
 const change = () => new Promise((done) => changed = done);
@@ -171,7 +171,7 @@ async function compare() {
 	for (let left = 10; left > 0 && socket.state === "open" && send(); left--) {
 		while (sent.length)
 			await change();
-		if (!await sendOverHttp())
+		if (socket.state !== "open" || !await sendOverHttp())
 			break;
 	}
 	button.ariaDisabled = false;

@@ -9,8 +9,8 @@ import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import rfc6455
-import servers
 import served
+import servers
 import stack
 import tap
 

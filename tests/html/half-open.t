@@ -83,6 +83,24 @@ def check_echo():
     tap.ok(stack.wait_until(lambda: len(page.received()) == 2) and page.text("notice") == "", "and the notice is over with the next answer")
 
 
+def check_compare():
+    """The path hangs while 10 each way are being sent: the rest is not, and what was lost is said."""
+    open_page("echo")
+    page.run("""
+        const receive_ = socket.onmessage;
+        let left = 3;
+        socket.onmessage = (text) => { receive_(text); if (--left === 0) window.isHalfway = true; };""")
+    forwarder.freeze(lambda is_websocket, is_old: False)
+    page.run("const { fetch } = window; window.fetch = async (...request) => { const answer = await fetch(...request); while (window.isHalfway) await new Promise((done) => setTimeout(done, 50)); return answer; }")
+    page.click("compare")
+    stack.wait_until(lambda: page.run("return window.isHalfway"))
+    forwarder.freeze(WEBSOCKETS)
+    page.run("window.isHalfway = false")
+    tap.ok(stack.wait_until(lambda: page.text("notice") == "Not answered, and lost: 1.", 40), "what is lost of 10 each way is said, and stays said")
+    ways = [way for way, _ in page.received()]
+    tap.equal((ways.count("WebSocket"), ways.count("HTTP")), (3, 3), "the rest of 10 each way is not sent")
+
+
 def check_online_while_connecting():
     open_page("echo")
     page.run("socket.timeout = 600000")
@@ -196,6 +214,7 @@ with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site, Forwarde
     page = Page(driver)
     page.set_languages("en")
     check_echo()
+    check_compare()
     check_online_while_connecting()
     check_chat_send()
     check_chat_over_http()
