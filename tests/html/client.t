@@ -1,12 +1,16 @@
 #!/usr/bin/python3
 """The client by itself, with a socket, a clock and timers in the test's hands: what html/reconnecting-socket.js promises."""
+import asyncio
+import contextlib
 import functools
 import http.server
 import re
+import socket
 import sys
 import threading
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
+import rfc6455
 import stack
 import tap
 
@@ -462,6 +466,70 @@ def check_weight():
     tap.ok("SPDX-License-Identifier: ISC" in text.partition("*/")[0] and not re.search(r"\b(import|require|https?:)\b", text), "it names its licence, and depends on nothing")
 
 
+async def answer(connection, path):
+    """A server that ends a client with the code in its path."""
+    await connection.send("hello")
+    await connection.close(int(path[1:]))
+
+
+def check_real_ends(port):
+    for code, wanted in ((1000, ["connecting", "open", "closed"]), (1001, ["connecting", "open", "waiting"])):
+        result = settle("""
+            const states = [];
+            const messages = [];
+            const socket = new ReconnectingSocket(`ws://127.0.0.1:${arguments[0]}/${arguments[1]}`, {
+                first: 600000,
+                onmessage: (text) => messages.push(text),
+                onstate(state, detail) {
+                    states.push(state);
+                    if (state === "waiting" || state === "closed") {
+                        socket.onstate = () => {};
+                        socket.close();
+                        done([states, messages, detail.code]);
+                    }
+                },
+            });
+            socket.connect();""", port, code)
+        tap.equal(result, [wanted, ["hello"], code], f"a server that ends a real connection with {code}: it is {wanted[-1]}")
+
+
+def check_silent_host():
+    """One that accepts TCP, and nothing else."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        result = settle("""
+            const since = performance.now();
+            const states = [];
+            const socket = new ReconnectingSocket(`ws://127.0.0.1:${arguments[0]}/`, {
+                first: 1,
+                onstate(state) {
+                    states.push([state, performance.now() - since]);
+                    if (states.length === 3) {
+                        socket.onstate = () => {};
+                        socket.close();
+                        done(states);
+                    }
+                },
+            });
+            socket.connect();""", listener.getsockname()[1])
+    tap.equal([state for state, _ in result], ["connecting", "waiting", "connecting"], "connecting to a host that is silent ends, and is tried again")
+    tap.ok(result[1][1] >= 4000, f"it ends after 4 s: {result[1][1]:.0f} ms")
+    page.console()  # where Chromium tells of it
+
+
+@contextlib.contextmanager
+def serving():
+    """The port of a server that runs beside this test."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    server = rfc6455.serve(answer)
+    run = lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result(60)
+    try:
+        yield run(server.__aenter__()).sockets[0].getsockname()[1]
+        run(server.__aexit__(None, None, None))
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+
+
 class Files(http.server.SimpleHTTPRequestHandler):
     """The files of html/, and a page with the plain script."""
     extensions_map = {".js": "text/javascript", ".mjs": "text/javascript", "": "application/octet-stream"}
@@ -502,6 +570,9 @@ with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Files, 
     check_recipe()
     check_types()
     check_weight()
+    with serving() as port:
+        check_real_ends(port)
+    check_silent_host()
     tap.equal(page.console(), [], "nothing is in the console")
     server.shutdown()
 tap.done()
