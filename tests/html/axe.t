@@ -28,7 +28,7 @@ def check(name):
     page.run(AXE[-1].read_text())
     found = page.driver.execute_async_script(RUN, RULES)
     tap.ok(found["passes"] > 10, f"{name}: {found['passes']} rules hold")
-    tap.equal(found["violations"], [], "and none is violated")
+    tap.equal(found["violations"], [], f"{name}: no rule is violated")
 
 
 def check_echo(name):

@@ -65,7 +65,7 @@ def refused(times, options):
 def check_delays():
     tap.equal(refused(8, "{}"), [1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000], "the delays double, up to 30 seconds")
     tap.equal(refused(3, "{ random: () => 1 }"), [500, 1000, 2000], "less half of each at most")
-    tap.equal(refused(4, "{ first: 10, factor: 3, longest: 100 }"), [10, 30, 90, 100], "or as the options say")
+    tap.equal(refused(4, "{ first: 10, factor: 3, longest: 100 }"), [10, 30, 90, 100], "the delays are as the options say")
     tap.equal(refused(2000, "{}")[-1], 30000, "however often")
     delays = refused(200, "{ first: 1000, factor: 1, random: Math.random }")
     tap.ok(all(500 < delay <= 1000 for delay in delays) and len(set(delays)) > 100, "no two clients wait alike")
@@ -104,7 +104,7 @@ def check_states():
         ["connecting", {"attempt": 2}],
         ["waiting", {"attempt": 2, "delay": 2000, "opened": False, "code": 1006, "reason": "why"}],
     ], "each state is told with its detail")
-    tap.equal((messages, url), (["hello"], "ws://nowhere.invalid/"), "and each message")
+    tap.equal((messages, url), (["hello"], "ws://nowhere.invalid/"), "each message is told")
 
 
 def check_codes():
@@ -187,7 +187,7 @@ def check_timeout():
         const delay = [...world.timers.values()][0].delay;
         world.accept();
         return [delay, world.timers.size]""")
-    tap.equal(result, [50, 0], "or as the options say, and an open connection has no limit")
+    tap.equal(result, [50, 0], "the time for connecting is as the option says, and does not hold for an open connection")
 
 
 def check_reconnect():
@@ -243,7 +243,7 @@ def check_wake():
         online();
         world.end(1006);
         return world.delays().at(-1)""")
-    tap.equal(result, 1000, "and the delays begin anew")
+    tap.equal(result, 1000, "the delays begin anew when the network is back")
     hidden = js(WAKE + """
         const world = fake({});
         world.socket.connect();
@@ -269,17 +269,17 @@ def check_watchdog():
         world.last().onmessage({ data: "hello" });
         passes(5000);
         return [world.last().sent, delay()]""")
-    tap.equal(result, [[], [20000]], "which a message ends")
+    tap.equal(result, [[], [20000]], "a message ends the silence")
     result = js(watched + "passes(25000); return [world.last().sent, delay(), world.socket.state]")
-    tap.equal(result, [["are you there"], [5000], "open"], "after silence it sends the probe")
+    tap.equal(result, [["are you there"], [5000], "open"], "the probe is sent after silence")
     result = js(watched + """
         passes(25000);
         world.last().onmessage({ data: "yes" });
         passes(5000);
         return [world.messages, delay(), world.socket.state, world.last().sent.length]""")
-    tap.equal(result, [["yes"], [20000], "open", 1], "which is answered: it goes on")
+    tap.equal(result, [["yes"], [20000], "open", 1], "a probe that is answered leaves the connection open")
     result = js(watched + "passes(25000); passes(5000); return [world.log.at(-1), world.last().closed.length]")
-    tap.equal(result, [["waiting", {"attempt": 1, "opened": True, "code": 1006, "reason": "silent", "delay": 1000}], 1], "or not: the connection is dead")
+    tap.equal(result, [["waiting", {"attempt": 1, "opened": True, "code": 1006, "reason": "silent", "delay": 1000}], 1], "a probe that is not answered ends the connection")
     result = js(watched + """
         world.socket.send("question");
         world.socket.send("and another");
@@ -293,7 +293,7 @@ def check_watchdog():
         world.last().onmessage({ data: "answer" });
         passes(4000);
         return [world.last().sent, delay()]""")
-    tap.equal(result, [["question"], [21000]], "what is answered does not")
+    tap.equal(result, [["question"], [21000]], "what is sent and answered does not bring the probe earlier")
     result = js("""
         const world = fake({});
         world.socket.connect();
@@ -346,21 +346,21 @@ def check_url():
         world.socket.url = async () => { throw new Error("no token"); };
         world.socket.connect();
         setTimeout(() => done([world.sockets.length, world.log.at(-1)]));""")
-    tap.equal(result, [0, ["waiting", {"attempt": 1, "opened": False, "code": 1006, "reason": "Error: no token", "delay": 1000}]], "one that fails is a failed attempt")
+    tap.equal(result, [0, ["waiting", {"attempt": 1, "opened": False, "code": 1006, "reason": "Error: no token", "delay": 1000}]], "a url function that fails is a failed attempt")
     result = settle("""
         const world = fake({});
         world.socket.url = async () => "ws://nowhere.invalid/";
         world.socket.connect();
         world.socket.close();
         setTimeout(() => done([world.sockets.length, world.socket.state, world.timers.size]));""")
-    tap.equal(result, [0, "closed", 0], "close() meanwhile is the end")
+    tap.equal(result, [0, "closed", 0], "close() is the end while a url is awaited")
     result = settle("""
         const world = fake({});
         world.socket.url = () => new Promise(() => {});
         world.socket.connect();
         world.fire();
         done(world.log.at(-1)[1].reason);""")
-    tap.equal(result, "not open in time", "one that never answers is a failed attempt after the time for connecting")
+    tap.equal(result, "not open in time", "a url function that never answers is a failed attempt after the time for connecting")
 
 
 def check_protocols():
@@ -386,7 +386,7 @@ def check_giving_up():
         }
         world.end(1006);
         return [world.log.at(-1), world.sockets.length, world.timers.size]""")
-    tap.equal(result, [["closed", {"attempt": 3, "opened": False, "code": 1006, "reason": "why"}], 3, 0], "it gives up when the caller says so")
+    tap.equal(result, [["closed", {"attempt": 3, "opened": False, "code": 1006, "reason": "why"}], 3, 0], "the client gives up when the caller says so")
     result = js("""
         const world = fake({ again: ({ attempt }) => attempt < 3, first: 10 });
         world.socket.connect();
@@ -397,7 +397,7 @@ def check_giving_up():
             world.fire();
         }
         return world.socket.state""")
-    tap.equal(result, "connecting", "of which steady connections are not counted")
+    tap.equal(result, "connecting", "steady connections do not count as attempts that failed")
     result = js("const world = fake({ again: ({ code }) => code !== 4001 }); world.socket.connect(); world.accept(); world.end(4001); return world.log.at(-1)[0]")
     tap.equal(result, "closed", "a code of the caller's own may be the end")
 
@@ -409,14 +409,14 @@ def check_throwing_open():
         world.fire();
         return world.log""")
     tap.equal([state for state, _ in result], ["connecting", "waiting", "connecting", "waiting"], "an open() that throws is a failed attempt")
-    tap.equal(result[1][1]["reason"], "SyntaxError: not a URL", "with what it threw")
+    tap.equal(result[1][1]["reason"], "SyntaxError: not a URL", "an open() that throws is told with what it threw")
 
 
 def check_options():
     told = js("try { new ReconnectingSocket('ws://nowhere.invalid/', { longst: 1 }); return '' } catch (error) { return `${error}` }")
     tap.equal(told, "TypeError: ReconnectingSocket has no option \"longst\"", "a misspelt option is an error")
     names = js("return ['url', 'state', 'connect', 'toString', '__proto__'].filter((name) => { try { new ReconnectingSocket('', { [name]: 1 }); return true } catch { return false } })")
-    tap.equal(names, [], "so is what is no option")
+    tap.equal(names, [], "a name that is not an option is an error")
 
 
 def check_module():
@@ -447,7 +447,7 @@ def check_recipe():
         world.fire();
         world.accept();
         return [world.sockets.map(({ sent }) => sent), waiting.length]""")
-    tap.equal(result, [[["before", "and more", "while it connects", "open"], ["lost"]], 0], "and sends each message once, in order")
+    tap.equal(result, [[["before", "and more", "while it connects", "open"], ["lost"]], 0], "the recipe for a queue sends each message once, in order")
 
 
 def check_types():
@@ -457,13 +457,13 @@ def check_types():
     tap.equal(sorted(re.findall(r"^\t(\w+)\?:", declared, re.M)), sorted(options), "the types have each option of the class, and no other")
     methods = js("return Object.getOwnPropertyNames(ReconnectingSocket.prototype).filter((name) => name !== 'constructor')")
     declared = re.search(r"interface ReconnectingSocket .*?\{(.*?)\n\}", (stack.ROOT / "html/reconnecting-socket.d.ts").read_text(), re.S)[1]
-    tap.equal(sorted(re.findall(r"^\t(?:readonly )?(\w+)[(:]", declared, re.M)), sorted([*methods, "url"]), "and each method")
+    tap.equal(sorted(re.findall(r"^\t(?:readonly )?(\w+)[(:]", declared, re.M)), sorted([*methods, "url"]), "the types have each method of the class")
 
 
 def check_weight():
     text = (stack.ROOT / "html/reconnecting-socket.js").read_text()
-    tap.ok(len(text.encode()) <= 7000, f"with its comments it is small: {len(text.encode())} bytes")
-    tap.ok("SPDX-License-Identifier: ISC" in text.partition("*/")[0] and not re.search(r"\b(import|require|https?:)\b", text), "it names its licence, and depends on nothing")
+    tap.ok(len(text.encode()) <= 7000, f"the client is small, comments included: {len(text.encode())} bytes")
+    tap.ok("SPDX-License-Identifier: ISC" in text.partition("*/")[0] and not re.search(r"\b(import|require|https?:)\b", text), "the client names its licence, and depends on nothing")
 
 
 async def answer(connection, path):
@@ -512,7 +512,7 @@ def check_silent_host():
             });
             socket.connect();""", listener.getsockname()[1])
     tap.equal([state for state, _ in result], ["connecting", "waiting", "connecting"], "connecting to a host that is silent ends, and is tried again")
-    tap.ok(result[1][1] >= 4000, f"it ends after 4 s: {result[1][1]:.0f} ms")
+    tap.ok(result[1][1] >= 4000, f"connecting to a host that is silent ends after 4 s: {result[1][1]:.0f} ms")
     page.console()  # where Chromium tells of it
 
 

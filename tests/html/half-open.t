@@ -67,20 +67,20 @@ def check_echo():
     for _ in range(3):
         page.click("send")
     tap.ok(stack.wait_until(lambda: "waiting" in states(), 30), f"/echo: a connection that is dead is noticed after a send: {time_of('waiting'):.1f} s")
-    tap.ok(time_of("waiting") < 10 or os.getloadavg()[0] > 3, "within 10 s")
-    tap.equal(page.text("notice"), "Not answered, and lost: 3.", "and what was lost is said")
+    tap.ok(time_of("waiting") < 10 or os.getloadavg()[0] > 3, "/echo notices a dead connection within 10 s of a send")
+    tap.equal(page.text("notice"), "Not answered, and lost: 3.", "/echo says how many messages were lost")
     stack.wait_until(lambda: states().count("waiting") == 2, 30)
     told = [(state, detail.get("reason")) for state, _, detail in page.run("return states")]
     tap.equal(told[:3], [("waiting", "silent"), ("connecting", None), ("waiting", "not open in time")], "connecting to a host that is silent has an end, and is tried again")
     began, ended = [since for _, since, _ in page.run("return states")][1:3]
-    tap.ok(4000 <= ended - began < 6000 or os.getloadavg()[0] > 3, f"after 4 s: {ended - began:.0f} ms")
+    tap.ok(4000 <= ended - began < 6000 or os.getloadavg()[0] > 3, f"connecting to a host that is silent ends after 4 s: {ended - began:.0f} ms")
     page.run("socket.first = socket.longest = 600000; socket.reconnect()")
-    tap.ok(page.becomes("waiting", 20), "while it waits for minutes")
+    tap.ok(page.becomes("waiting", 20), "the page waits for minutes")
     forwarder.thaw()
     page.run(ONLINE)
-    tap.ok(page.becomes("open", 5), "online connects at once")
+    tap.ok(page.becomes("open", 5), "online connects at once while the page waits")
     page.click("send")
-    tap.ok(stack.wait_until(lambda: len(page.received()) == 2) and page.text("notice") == "", "and the notice is over with the next answer")
+    tap.ok(stack.wait_until(lambda: len(page.received()) == 2) and page.text("notice") == "", "the notice goes with the next answer")
 
 
 def check_compare():
@@ -126,9 +126,9 @@ def check_chat_send():
     page.by_id("message").send_keys("mine")
     page.click("send")
     tap.ok(stack.wait_until(lambda: texts()[:3] == ["mine", "meanwhile", "before"], 30), "/chat: what was sent and does not come back tells that the connection is dead")
-    tap.equal(states(), ["connecting", "open"], "another is opened")
-    tap.ok(4 < time_of("open") < 10 or os.getloadavg()[0] > 3, f"after 5 s: {time_of('open'):.1f} s")
-    tap.equal(page.run("return document.querySelector('#received .own bdi').textContent"), "mine", "and what was sent is marked as this page's own")
+    tap.equal(states(), ["connecting", "open"], "another connection is opened in the place of the dead one")
+    tap.ok(4 < time_of("open") < 10 or os.getloadavg()[0] > 3, f"another connection is open 5 s after the send: {time_of('open'):.1f} s")
+    tap.equal(page.run("return document.querySelector('#received .own bdi').textContent"), "mine", "what was sent over a dead connection is marked as this page's own")
     page.run("document.querySelector('[data-id]').scrollIntoView()")
 
 
@@ -141,17 +141,17 @@ def check_chat_over_http():
     page.by_id("message").send_keys("over HTTP")
     page.click("send")
     tap.ok(stack.wait_until(lambda: texts()[:1] == ["over HTTP"], 40), "where no WebSocket works, messages come over HTTP")
-    tap.ok(stack.wait_until(lambda: re.fullmatch(r"No WebSocket for now: asking over HTTP, every \d+ s\.", page.text("polling"))), "and the page says so")
+    tap.ok(stack.wait_until(lambda: re.fullmatch(r"No WebSocket for now: asking over HTTP, every \d+ s\.", page.text("polling"))), "the page says that messages come over HTTP")
     for number in range(3):
         publish(f"http {number}")
     wanted = ["http 2", "http 1", "http 0", "over HTTP", *before]
-    tap.ok(stack.wait_until(lambda: texts()[:4] == wanted[:4], 30), "what others send comes too")
+    tap.ok(stack.wait_until(lambda: texts()[:4] == wanted[:4], 30), "what others send comes over HTTP too")
     forwarder.thaw()
     page.run(ONLINE)
     tap.ok(page.becomes("open", 20) and stack.wait_until(lambda: page.text("polling") == "", 20), "when a WebSocket works again the page goes back to it")
     publish("back")
     stack.wait_until(lambda: texts()[:1] == ["back"])
-    tap.equal(texts(), ["back", *wanted][:100], "nothing is lost, and nothing there twice")
+    tap.equal(texts(), ["back", *wanted][:100], "nothing is lost or there twice between WebSocket and HTTP")
 
 
 def check_chat_silence():
@@ -166,13 +166,13 @@ def check_chat_silence():
         socket.socket.addEventListener("message", ({ data }) => answers += data === "");""")
     tap.ok(stack.wait_until(lambda: page.run("return answers") >= 3, 20), "the probe comes back, as the empty text that it is")
     tap.equal(states(), [], "silence alone is not a fault")
-    tap.ok("" not in texts(), "and is not shown")
+    tap.ok("" not in texts(), "the answer to the probe is not shown")
     forwarder.freeze(EVERYTHING)
     publish("while it hung")
     tap.ok(stack.wait_until(lambda: "waiting" in states(), 20), "a path that hangs is noticed")
     forwarder.thaw()
     page.run(ONLINE)
-    tap.ok(stack.wait_until(lambda: texts()[:1] == ["while it hung"], 20), "and nothing is lost")
+    tap.ok(stack.wait_until(lambda: texts()[:1] == ["while it hung"], 20), "nothing is lost on a path that hung")
 
 
 def check_chat_nothing_passes():
@@ -184,17 +184,17 @@ def check_chat_nothing_passes():
     page.click("send")
     page.by_id("message").send_keys("typed meanwhile")
     tap.ok(stack.wait_until(lambda: "waiting" in states(), 30), "/chat: a send that nobody answers makes the page ask whether the connection lives")
-    tap.ok(time_of("waiting") < 10 or os.getloadavg()[0] > 3, f"within 10 s: {time_of('waiting'):.1f} s")
-    tap.ok(stack.wait_until(lambda: page.text("notice") == "Not sent: no answer. Try again.", 30), "and the send has an end")
+    tap.ok(time_of("waiting") < 10 or os.getloadavg()[0] > 3, f"/chat notices a dead connection within 10 s of a send that hangs: {time_of('waiting'):.1f} s")
+    tap.ok(stack.wait_until(lambda: page.text("notice") == "Not sent: no answer. Try again.", 30), "a send that hangs has an end")
     apart = page.by_id("unsent").find_element("css selector", "bdi").text
-    tap.equal((page.message(), apart), ("typed meanwhile", "not taken"), "what was typed meanwhile stays apart from it")
+    tap.equal((page.message(), apart), ("typed meanwhile", "not taken"), "what was typed while a send hung stays apart from it")
     forwarder.thaw()
     page.run(ONLINE)
     page.becomes("open", 20)
     page.click("again")
-    tap.ok(stack.wait_until(lambda: texts()[:1] == ["not taken"], 20), "it can be sent again")
+    tap.ok(stack.wait_until(lambda: texts()[:1] == ["not taken"], 20), "what was not sent can be sent again")
     stack.wait_until(lambda: page.text("notice") == "")
-    tap.equal((page.message(), page.text("notice"), page.by_id("unsent").is_displayed()), ("typed meanwhile", "", False), "and what was typed is kept")
+    tap.equal((page.message(), page.text("notice"), page.by_id("unsent").is_displayed()), ("typed meanwhile", "", False), "what was typed is kept while another text is sent again")
 
 
 def check_fold():
@@ -205,9 +205,9 @@ def check_fold():
     height = item.size["height"]
     tap.ok(height < 250, f"a long message is folded: {height} pixels")
     button = item.find_element("css selector", "button")
-    tap.equal(button.text, "Show all 5,000 characters", "with its length")
+    tap.equal(button.text, "Show all 5,000 characters", "a folded message tells its length")
     button.click()
-    tap.ok(item.size["height"] > 500 and not item.find_elements("css selector", "button"), "and unfolds")
+    tap.ok(item.size["height"] > 500 and not item.find_elements("css selector", "button"), "a folded message unfolds")
 
 
 with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site, Forwarder(site.port) as forwarder, chromium.start() as driver:
@@ -221,7 +221,7 @@ with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site, Forwarde
     check_chat_silence()
     check_chat_nothing_passes()
     check_fold()
-    tap.equal([line for line in page.console() if not re.search(EXPECTED, line)], [], "nothing else in the console")
+    tap.equal([line for line in page.console() if not re.search(EXPECTED, line)], [], "there is nothing else in the console")
     page.open("about:blank")
     forwarder.thaw()
     stack.finish(site)

@@ -71,8 +71,8 @@ def check_echo(path):
     page.click("connect")
     tap.ok(page.becomes("open"), f"{path}: the WebSocket opens")
     page.click("send", "http")
-    tap.ok(stack.wait_until(lambda: sorted(page.received()) == [("HTTP", "Hello, World!"), ("WebSocket", "Hello, World!")]), "both ways echo")
-    tap.equal(page.text("path"), "/tools/echo", "the page says where")
+    tap.ok(stack.wait_until(lambda: sorted(page.received()) == [("HTTP", "Hello, World!"), ("WebSocket", "Hello, World!")]), f"{path}: both ways echo")
+    tap.equal(page.text("path"), "/tools/echo", f"{path}: the page names its endpoint")
 
 
 def check_links():
@@ -82,10 +82,10 @@ def check_links():
     page.by_id("message").send_keys("below a prefix")
     page.click("send")
     text = "return document.querySelector('#received bdi')?.textContent"
-    tap.ok(stack.wait_until(lambda: page.run(text) == "below a prefix"), "and sends")
-    tap.ok(front.url("/chat") in page.text("curl"), "with the address that curl is to be given")
+    tap.ok(stack.wait_until(lambda: page.run(text) == "below a prefix"), "the chat below a prefix sends")
+    tap.ok(front.url("/chat") in page.text("curl"), "the chat below a prefix tells the address for curl")
     page.driver.find_element("link text", "Echo").click()
-    tap.ok(stack.wait_until(lambda: page.driver.current_url == front.url("/echo")), "and the link back leads back")
+    tap.ok(stack.wait_until(lambda: page.driver.current_url == front.url("/echo")), "the link to the echo page leads back")
 
 
 with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site, Front(site.port) as front, chromium.start() as driver:

@@ -32,16 +32,16 @@ def check_echo(window, site):
     tap.equal(window.run("return [document.title, element('compare').textContent, element('state').dataset.state]"), ["One URL, both ways", "Send 10 each way", "closed"],
               "the page is there, in English")
     click(window, "connect")
-    tap.ok(becomes(window, "open"), "connect")
+    tap.ok(becomes(window, "open"), "Connect opens the connection")
     click(window, "send")
-    tap.ok(has(window, RECEIVED, ["Hello, World!"]), "send")
+    tap.ok(has(window, RECEIVED, ["Hello, World!"]), "Send sends over WebSocket")
     click(window, "http")
-    tap.ok(has(window, RECEIVED, ["Hello, World!"] * 2), "HTTP")
+    tap.ok(has(window, RECEIVED, ["Hello, World!"] * 2), "Send sends over HTTP")
     click(window, "close")
-    tap.ok(becomes(window, "closed") and stack.wait_until(lambda: not site.endpoints()), "close")
+    tap.ok(becomes(window, "closed") and stack.wait_until(lambda: not site.endpoints()), "Close closes, and ends the process")
     click(window, "compare")
     tap.ok(has(window, "return [element('result').textContent.startsWith('11 messages: HTTP used '), document.querySelectorAll('#received li').length]", [True, 22]),
-           "compare, which connects by itself")
+           "Send 10 each way connects by itself")
     each, trip, step = window.run("return [...Array.from(document.querySelectorAll('.WebSocket .figure b'), (node) => node.textContent), step]")
     tap.equal(each, "34", "a message over WebSocket is 34 bytes")
     tap.ok(step < 1 or "." not in trip, f"the round trip is not told more exactly than the clock is: {trip}, and the clock's step is {step} ms")
@@ -52,8 +52,8 @@ def check_reconnect(window, site):
     before = site.endpoints()
     for pid in before:
         subprocess.run(["kill", str(pid)])
-    tap.ok(stack.wait_until(lambda: site.endpoints() and not set(before) & set(site.endpoints())) and becomes(window, "open"), "what was lost comes back")
-    tap.equal(window.run("return element('message').value"), "kept", "and what was typed is kept")
+    tap.ok(stack.wait_until(lambda: site.endpoints() and not set(before) & set(site.endpoints())) and becomes(window, "open"), "a connection that was lost comes back")
+    tap.equal(window.run("return element('message').value"), "kept", "what was typed is kept while the connection is lost")
 
 
 def check_keyboard(window):
@@ -63,16 +63,16 @@ def check_keyboard(window):
     window.press(TAB, TAB)
     tap.equal(window.run("return document.activeElement.id"), "send", "Tab goes from the field to the buttons")
     window.press(ENTER)
-    tap.ok(has(window, RECEIVED + ".slice(0, 2)", ["keptx", "keptx"]), "which Enter presses")
+    tap.ok(has(window, RECEIVED + ".slice(0, 2)", ["keptx", "keptx"]), "Enter presses the button that has the focus")
 
 
 def check_language(window, site):
     click(window, "language")
-    tap.equal(window.run("return [document.documentElement.lang, element('connect').textContent, element('state').textContent]"), ["zh-Hans", "连接", "已连接"], "Chinese")
+    tap.equal(window.run("return [document.documentElement.lang, element('connect').textContent, element('state').textContent]"), ["zh-Hans", "连接", "已连接"], "the page can be switched to Chinese")
     window.open(site.url("/echo"))
-    tap.equal(window.run("return document.documentElement.lang"), "zh-Hans", "which is remembered")
+    tap.equal(window.run("return document.documentElement.lang"), "zh-Hans", "the language is remembered")
     click(window, "language")
-    tap.equal(window.run("return [document.documentElement.lang, element('connect').textContent]"), ["en", "Connect"], "and English again")
+    tap.equal(window.run("return [document.documentElement.lang, element('connect').textContent]"), ["en", "Connect"], "the page can be switched to English again")
 
 
 def check_back(window, site):
@@ -92,7 +92,7 @@ def check_chat(one, two, site):
         window.run(f"element('message').value = '{text}'")
         click(window, "send")
         tap.ok(has(window, RECEIVED + ".at(0)", text) and has(other, RECEIVED + ".at(0)", text), f"two windows: {text}")
-    tap.equal(one.run("return document.querySelector('#received .own bdi').textContent"), "from one", "one's own is marked")
+    tap.equal(one.run("return document.querySelector('#received .own bdi').textContent"), "from one", "what a window sent itself is marked")
 
 
 def check_half_open(window, forwarder):
