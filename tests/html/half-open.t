@@ -135,6 +135,7 @@ def check_chat_send():
 def check_chat_over_http():
     """No WebSocket passes, old or new, but HTTP does."""
     open_page("chat")
+    stack.wait_until(lambda: texts() == ["mine", "meanwhile", "before"])
     before = texts()
     forwarder.freeze(WEBSOCKETS)
     note_states()
@@ -224,5 +225,6 @@ with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site, Forwarde
     tap.equal([line for line in page.console() if not re.search(EXPECTED, line)], [], "there is nothing else in the console")
     page.open("about:blank")
     forwarder.thaw()
-    stack.finish(site)
+    # On a loaded machine lighttpd gives websocketd up for a second, and the page comes back by itself.
+    stack.finish(site, r"establishing connection failed: .*Connection timed out|all handlers for /\S+ on +are down|gw-server re-enabled")
 tap.done()
