@@ -116,11 +116,11 @@ static int load(struct file_copy *copy, int fd)
 		free(body);
 		return -1;
 	}
+	print_hash(copy->hash, body, (size_t)length);
 	free(copy->body);
 	copy->body = body;
 	copy->length = (size_t)length;
 	copy->status = status;
-	print_hash(copy->hash, body, copy->length);
 	return 0;
 }
 
