@@ -3,6 +3,7 @@
  * views, and route.c to make the table. */
 GET("/", echo_page)
 GET("/echo", echo_get)
+GET("/echo/", echo_get)
 GET("/serialize/echo/", echo_get)
 GET("/chat", chat_get)
 POST("/chat", chat_post)

@@ -2,11 +2,12 @@
 ROOMS = ws fcgi html conf faults bench
 
 # The packages of all of them, by names that Debian 12 and 13 have. libclang-rt-dev is for libFuzzer and the sanitizers of clang,
-# debootstrap for check-fresh.
+# debootstrap for check-fresh, firefox-esr, webkit2gtk-driver and xvfb for the pages in further browsers, npm for axe-core.
 DEPS_CHECK = $(DEPS_RUN) $(call packages,$(SERVERS)) lighttpd-mod-openssl \
              clang clang-format clang-tidy cppcheck gcovr libclang-rt-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
              apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox debootstrap \
-             python3 python3-selenium chromium chromium-driver chromium-sandbox
+             python3 python3-selenium chromium chromium-driver chromium-sandbox \
+             firefox-esr webkit2gtk-driver xvfb $(if $(shell command -v npm),,npm)
 DEPS_BENCH = $(DEPS_RUN) lighttpd python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
              python3-django python3-django-channels daphne libwebsockets-dev node-redis python3-channels-redis
 
@@ -91,6 +92,7 @@ all-bench-programs: $(BENCH:%=$(BUILD)/bench/%) ; @:
 
 deps-check: ## install what the tests need
 	@conf/install/packages $(DEPS_CHECK)
+	@tests/lib/fetch-axe $(BUILD)/axe
 
 deps-bench: ## install what "make bench" needs, and what it compares with
 	@conf/install/packages $(sort $(DEPS_BENCH))
