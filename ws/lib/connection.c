@@ -33,7 +33,7 @@ void connection_end_after(struct websocket *ws, const char *call)
 
 void connection_log(struct websocket *ws, const char *text)
 {
-	if (ws->log_name)
+	if (ws->log_name && (ws->carrier->may_log == NULL || ws->carrier->may_log(ws)))
 		fprintf(stderr, "%s: %s: %s\n", ws->log_name, ws->carrier->address(ws), text);
 }
 
