@@ -35,13 +35,15 @@ $(BUILD)/tests/views: $(BUILD)/obj/tests/lib/views.o $(LIB)
 
 # The programs with calls that fail when a test says so, and those of libfcgi and hiredis among them. What these allocate
 # they do not check, so that only what we allocate fails.
-WRAPPED = accept accept4 calloc clock_gettime connect epoll_create1 epoll_ctl epoll_wait eventfd fcntl fstat getsockname getsockopt \
-          malloc open poll read realloc recv send setsockopt sigaction signalfd sigprocmask socket socketpair stat write
+WRAPPED = accept accept4 calloc clock_gettime connect epoll_create1 epoll_ctl epoll_wait eventfd fcntl fstat getrlimit getsockname \
+          getsockopt malloc mmap mprotect open poll read realloc recv send setrlimit setsockopt shutdown sigaction sigaltstack signalfd \
+          sigprocmask socket socketpair stat write
 FAULTS  = $(ALL_CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%)
-FAULTY  = $(addprefix $(BUILD)/faults/,api echo chat chat-and-libraries duplex duplex-and-libraries)
+FAULTY  = $(addprefix $(BUILD)/faults/,api echo views chat chat-and-libraries duplex duplex-and-libraries)
 $(FAULTY): $(BUILD)/obj/tests/faults/faults.o
 $(BUILD)/faults/api: $(BUILD)/obj/tests/faults/api.o $(LIB)
 $(BUILD)/faults/echo: $(BUILD)/obj/ws/echo.o $(LIB)
+$(BUILD)/faults/views: $(BUILD)/obj/tests/lib/views.o $(LIB)
 $(BUILD)/faults/chat $(BUILD)/faults/chat-and-libraries: $(BUILD)/obj/ws/chat.o $(LIB)
 $(BUILD)/faults/duplex $(BUILD)/faults/duplex-and-libraries: $(call objects,fcgi/*.c) $(LIB)
 $(FAULTY): LIBRARIES = -lfcgi -lhiredis
@@ -130,8 +132,8 @@ analyze: ## look for mistakes with gcc -fanalyzer, clang-tidy and cppcheck
 		$(SUPPRESSED:%=--suppress=%) -D_GNU_SOURCE -DDUPLEX_VERSION='""' -Iws/lib fcgi ws
 
 # What the tests find is for "make check" to say.
-COVERED = $(UNIT_TESTS) $(BUILD)/faults/api tests/faults/faults.t tests/faults/faults-push.t \
-          $(patsubst %,tests/ws/%.t,echo websocket flood) $(patsubst %,tests/fcgi/%.t,fastcgi http chat-http) tests/html/chat-page.t
+COVERED = $(UNIT_TESTS) $(BUILD)/faults/api $(wildcard tests/faults/*.t) \
+          $(patsubst %,tests/ws/%.t,echo websocket flood resident resident-edges) $(patsubst %,tests/fcgi/%.t,fastcgi http chat-http) tests/html/chat-page.t
 GCOVR   = gcovr --root . --filter fcgi/ --filter ws/ --fail-under-line 95 --fail-under-branch 90 $(BUILD)
 coverage: ## measure how much of fcgi/ and ws/ the tests reach: 95 % of the lines and 90 % of the branches, or it fails
 	rm -rf $(BUILD)/coverage
