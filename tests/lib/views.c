@@ -249,6 +249,16 @@ static void poll_odd(struct websocket *ws)
 	echo(ws);
 }
 
+/* answers each message with how many messages all clients have sent before it */
+static void count_all(struct websocket *ws)
+{
+	static long count;
+	struct websocket_message message;
+
+	while (websocket_wait(ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE)
+		say(ws, "%s%ld", "", count++);
+}
+
 /* keeps a message while it sends so much that it has to wait, and then sends that message */
 static void hold(struct websocket *ws)
 {
@@ -286,6 +296,7 @@ static const struct {
 	{"/poll-busy", poll_busy},
 	{"/poll-odd", poll_odd},
 	{"/hold", hold},
+	{"/count-all", count_all},
 };
 
 static void dispatch(struct websocket *ws)
