@@ -70,6 +70,8 @@ class Endpoint:
         return self
 
     def __exit__(self, *problem):
+        if stack.BUILD.name == "coverage":
+            self.stop()  # a process that is killed does not tell what it has run
         for process in self.processes:
             process.kill()
             process.wait()

@@ -15,15 +15,15 @@ static long long earlier(long long a, long long b)
 /* when the nearest of its times is, or 0 */
 static long long next_due(const struct client *client)
 {
-	long long ping = (long long)client->worker->limits.ping_seconds * 1000;
+	long long silence = (long long)client->worker->limits.ping_seconds * 1000;
 	long long due = earlier(client->deadline, client->stop_at);
 
 	if (client->is_lost)
 		return 0; /* it goes on in the next turn */
 	if (client->output.bytes)
 		due = earlier(client->took_at + TAKES_NOTHING_MS, due);
-	if (client->is_open && ping > 0 && !client->sent_close)
-		due = earlier((client->pinged_at ? client->pinged_at : client->heard_at) + ping,
+	if (client->is_open && silence > 0 && !client->sent_close)
+		due = earlier((client->pinged_at ? client->pinged_at : client->heard_at) + silence,
 			      due);
 	return due;
 }

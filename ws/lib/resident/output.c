@@ -13,7 +13,7 @@ static void drop_sent(struct output *output)
 {
 	size_t waiting = output->length - output->sent;
 
-	if (output->sent == 0 || output->sent < waiting / 4)
+	if (output->bytes == NULL || output->sent == 0 || output->sent < waiting / 4)
 		return;
 	memmove(output->bytes, output->bytes + output->sent, waiting);
 	output->sent = 0;
@@ -40,7 +40,8 @@ static int keep(struct output *output, const char *bytes, size_t length)
 {
 	if (length == 0)
 		return 0;
-	if (output->capacity - output->length < length && make_room(output, length) < 0)
+	if ((output->bytes == NULL || output->capacity - output->length < length) &&
+	    make_room(output, length) < 0)
 		return -1;
 	memcpy(output->bytes + output->length, bytes, length);
 	output->length += length;
