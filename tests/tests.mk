@@ -115,9 +115,9 @@ check-asan: ## run the tests with AddressSanitizer and UndefinedBehaviorSanitize
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --child-silent-after-fork=yes
 check-valgrind: unit ## run the tests in C under valgrind, and tests of the whole stack with our programs under it
 	$(PROVE) --exec '$(VALGRIND)' $(filter-out %/utf8-iconv,$(UNIT_TESTS)) $(BUILD)/faults/api
-	$(MAKE) all BUILD=$(BUILD)/memcheck ENDPOINT_LDFLAGS= CFLAGS='-O1 -g'
+	$(MAKE) all $(BUILD)/memcheck/tests/views BUILD=$(BUILD)/memcheck ENDPOINT_LDFLAGS= CFLAGS='-O1 -g'
 	tests/lib/valgrind $(BUILD)/memcheck $(BUILD)/valgrind '$(VALGRIND)'
-	@BUILD='$(BUILD)/valgrind' $(CHECK) tests/ws/echo.t tests/fcgi/http.t tests/ws/websocket.t
+	@BUILD='$(BUILD)/valgrind' $(CHECK) tests/ws/echo.t tests/fcgi/http.t tests/ws/websocket.t tests/ws/resident.t
 	@cat $(BUILD)/valgrind/log/* >&2; test -z "$$(cat $(BUILD)/valgrind/log/*)"
 
 SOURCES = $(wildcard fcgi/*.c ws/*.c ws/lib/*.c ws/lib/resident/*.c)

@@ -24,7 +24,7 @@ static void drop_sent(struct output *output)
 static int make_room(struct output *output, size_t length)
 {
 	drop_sent(output);
-	if (output->length + length <= output->capacity)
+	if (output->bytes && output->length + length <= output->capacity)
 		return 0;
 
 	size_t capacity = output->length + length + output->length / 2;
