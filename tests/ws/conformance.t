@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """
-Asks the whole stack for what RFC 6455 demands of a server, row by row, with handshakes and frames made by hand.
+Asks the whole stack for what RFC 6455 demands of a server, row by row, with handshakes and frames made by hand; and then a
+resident endpoint on its own socket, which meets all of it.
 
 A row says what the RFC demands. Behind websocketd 0.4.1 a few demands are not met: their group says what comes instead, and why.
 Both are asserted, so that a change is noticed. Each group of rows is a line of the table in ws/README.md, which says whether it holds.
@@ -16,6 +17,7 @@ import sys
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import stack
 import tap
+from resident import Endpoint
 from frames import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, close, fragments, frame, text
 
 PROBE = b"the probe"
@@ -61,7 +63,7 @@ class Client:
 
 def ask(headers, request="GET /echo HTTP/1.1"):
     """A handshake by hand: the socket, and what came back, up to the end of the head at least."""
-    client = socket.create_connection(("127.0.0.1", site.port), timeout=20)
+    client = socket.create_connection(address, timeout=20)
     fields = [f"{name}: {value}" for name, values in headers.items() for value in ([values] if isinstance(values, str) else values)]
     client.sendall("\r\n".join([request, *fields, "", ""]).encode())
     answer = b""
@@ -272,6 +274,44 @@ def check_group(section, title, rows, instead, why, since):
             tap.equal(got[:1] if isinstance(data, dict) else got, instead, f"{section} {title}: not so: {why}: {name}")
 
 
+# What a resident endpoint answers where it is stricter than websocketd, or where a web server before it has another answer.
+UPGRADE = ["426", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
+RESIDENT = {
+    "another Origin (10.2)": ACCEPTED,  # the web server judges it
+    "another path": ACCEPTED,  # and sends each path to its socket
+    "POST": ["405"],
+    "no key": ["400"],
+    "no Upgrade, which makes it an ordinary request": UPGRADE,
+    "no Connection, the same": ["400"],
+    "Upgrade: other, websocket, which a server may ignore (RFC 9110 7.8)": ACCEPTED,
+    "a key of 3 bytes": ["400"],
+    "a key that is not base64": ["400"],
+    "two keys (11.3.1)": ["400"],
+    "a length of 2^63 and more": FAILED,
+    "a reason that is not UTF-8": ["close 1007", "end"],
+    **{f"{number} bytes, their length in 3": FAILED for number in SIZES[:3]},
+    **{f"{number} bytes, their length in 9": FAILED for number in SIZES[:6]},
+}
+
+
+def check_resident():
+    for section, title, rows, *_ in GROUPS:
+        for name, (data, wanted) in rows.items():
+            wanted = UPGRADE if section == "4.2.2" else RESIDENT.get(name, wanted)
+            got = handshake(data) if isinstance(data, dict) else exchange(data, wanted[-1:] == ["end"])
+            got = [line.replace("Connection: Upgrade", ACCEPTED[-1]) for line in got]
+            tap.equal(got, wanted, f"resident: {section} {title}: {name}")
+    for name, data in (("one", frame(BINARY, b"a")), ("in fragments", fragments(b"a", b"", opcode=BINARY)), ("with a newline", frame(BINARY, b"a\n"))):
+        wanted = [f"binary {'a' if name != 'with a newline' else 'a' + chr(10)}"]
+        tap.equal(exchange(data, False), wanted, f"resident: 5.6 a binary message arrives as one: {name}")
+    client = Client()
+    with client.socket:
+        client.socket.sendall(text(PROBE))
+        client.read_message()
+        endpoint.processes[0].send_signal(signal.SIGTERM)
+        tap.equal(collect(client), ["close 1001", "end"], "resident: 5.5.1 when the endpoint ends, it sends a close frame")
+
+
 def check_readme():
     """ws/README.md has a line for each group, and says of the same ones that they hold."""
     table = re.findall(r"^\| ([\d.]+) \| (.*) \| (.*) \|$", (stack.ROOT / "ws/README.md").read_text(), re.M)
@@ -310,6 +350,7 @@ def check_binary():
 
 
 with stack.Stack() as site:
+    address = "127.0.0.1", site.port
     for one in GROUPS:
         check_group(*one)
     check_binary()
@@ -317,4 +358,7 @@ with stack.Stack() as site:
     check_readme()
     # websocketd reports a handshake that it refuses, and the endpoint a connection that it ends
     stack.finish(site, "superfluous response.WriteHeader", r"echo: 127\.0\.0\.1: the client sent")
+with Endpoint(family=socket.AF_INET, WEBSOCKET_MAX_PER_ADDRESS="0") as endpoint:
+    address = endpoint.address
+    check_resident()
 tap.done()
