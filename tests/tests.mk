@@ -2,11 +2,12 @@
 ROOMS = ws fcgi html conf faults bench
 
 # The packages of all of them, by names that Debian 12 and 13 have. libclang-rt-dev is for libFuzzer and the sanitizers of clang,
-# debootstrap for check-fresh.
+# debootstrap for check-fresh, firefox-esr, webkit2gtk-driver and xvfb for the pages in further browsers, npm for axe-core.
 DEPS_CHECK = $(DEPS_RUN) $(call packages,$(SERVERS)) lighttpd-mod-openssl \
              clang clang-format clang-tidy cppcheck gcovr libclang-rt-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
              apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox debootstrap \
-             python3 python3-selenium chromium chromium-driver chromium-sandbox
+             python3 python3-selenium chromium chromium-driver chromium-sandbox \
+             firefox-esr webkit2gtk-driver xvfb $(if $(shell command -v npm),,npm)
 DEPS_BENCH = $(DEPS_RUN) lighttpd python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
              python3-django python3-django-channels daphne libwebsockets-dev node-redis python3-channels-redis
 
@@ -35,13 +36,15 @@ $(BUILD)/tests/views: $(BUILD)/obj/tests/lib/views.o $(LIB)
 
 # Our programs with system calls and allocations that fail when a test says so. The calls of libfcgi and hiredis fail too, in
 # the programs called ...-and-libraries; these libraries do not check what they allocate, so only our allocations fail.
-WRAPPED = accept accept4 calloc clock_gettime connect epoll_create1 epoll_ctl epoll_wait eventfd fcntl fstat getsockname getsockopt \
-          malloc open poll read realloc recv send setsockopt sigaction signalfd sigprocmask socket socketpair stat write
+WRAPPED = accept accept4 calloc clock_gettime connect epoll_create1 epoll_ctl epoll_wait eventfd fcntl fstat getrlimit getsockname \
+          getsockopt malloc mmap mprotect open poll read realloc recv send setrlimit setsockopt shutdown sigaction sigaltstack signalfd \
+          sigprocmask socket socketpair stat write
 FAULTS  = $(ALL_CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%)
-FAULTY  = $(addprefix $(BUILD)/faults/,api echo chat chat-and-libraries duplex duplex-and-libraries)
+FAULTY  = $(addprefix $(BUILD)/faults/,api echo views chat chat-and-libraries duplex duplex-and-libraries)
 $(FAULTY): $(BUILD)/obj/tests/faults/faults.o
 $(BUILD)/faults/api: $(BUILD)/obj/tests/faults/api.o $(LIB)
 $(BUILD)/faults/echo: $(BUILD)/obj/ws/echo.o $(LIB)
+$(BUILD)/faults/views: $(BUILD)/obj/tests/lib/views.o $(LIB)
 $(BUILD)/faults/chat $(BUILD)/faults/chat-and-libraries: $(BUILD)/obj/ws/chat.o $(LIB)
 $(BUILD)/faults/duplex $(BUILD)/faults/duplex-and-libraries: $(call objects,fcgi/*.c) $(LIB)
 $(FAULTY): LIBRARIES = -lfcgi -lhiredis
@@ -80,7 +83,7 @@ $(BUILD)/bench/libwebsockets: BENCH_LIBS = -lwebsockets
 $(addprefix $(BUILD)/bench/,load fanout smallest-fcgi libwebsockets):
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(BENCH_LIBS) $(LDLIBS)
-$(BUILD)/bench/echo-musl: ws/echo.c $(filter-out $(patsubst %,\%/%.c,push reader channel stream redis redis-keep redis-settings redis-address lookup handshake-answer),$(wildcard ws/lib/*.c)) $(wildcard ws/lib/*.h)
+$(BUILD)/bench/echo-musl: ws/echo.c $(filter-out $(patsubst %,\%/%.c,push reader channel stream memory limit redis redis-keep redis-settings redis-address redis-tls lookup handshake-answer),$(wildcard ws/lib/*.c)) $(wildcard ws/lib/*.h)
 	@mkdir -p $(@D)
 	musl-gcc $(ALL_CFLAGS) -DDUPLEX_VERSION='"$(VERSION)"' $(ENDPOINT_LDFLAGS) -o $@ $(filter %.c,$^)
 # make has read its files before "make deps-check check" installs anything, so a make of its own looks what there is.
@@ -91,6 +94,7 @@ all-bench-programs: $(BENCH:%=$(BUILD)/bench/%) ; @:
 
 deps-check: ## install what the tests need
 	@conf/install/packages $(DEPS_CHECK)
+	@tests/lib/fetch-axe $(BUILD)/axe
 
 deps-bench: ## install what "make bench" needs, and what it compares with
 	@conf/install/packages $(sort $(DEPS_BENCH))
@@ -113,9 +117,9 @@ check-asan: ## run the tests with AddressSanitizer and UndefinedBehaviorSanitize
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --child-silent-after-fork=yes
 check-valgrind: unit ## run the tests in C under valgrind, and tests of the whole stack with our programs under it
 	$(PROVE) --exec '$(VALGRIND)' $(filter-out %/utf8-iconv,$(UNIT_TESTS)) $(BUILD)/faults/api
-	$(MAKE) all BUILD=$(BUILD)/memcheck ENDPOINT_LDFLAGS= CFLAGS='-O1 -g'
+	$(MAKE) all $(BUILD)/memcheck/tests/views BUILD=$(BUILD)/memcheck ENDPOINT_LDFLAGS= CFLAGS='-O1 -g'
 	tests/lib/valgrind $(BUILD)/memcheck $(BUILD)/valgrind '$(VALGRIND)'
-	@BUILD='$(BUILD)/valgrind' $(CHECK) tests/ws/echo.t tests/fcgi/http.t tests/ws/websocket.t
+	@BUILD='$(BUILD)/valgrind' $(CHECK) tests/ws/echo.t tests/fcgi/http.t tests/ws/websocket.t tests/ws/resident.t
 	@cat $(BUILD)/valgrind/log/* >&2; test -z "$$(cat $(BUILD)/valgrind/log/*)"
 
 SOURCES = $(wildcard fcgi/*.c ws/*.c ws/lib/*.c ws/lib/resident/*.c)
@@ -130,9 +134,11 @@ analyze: ## look for mistakes with gcc -fanalyzer, clang-tidy and cppcheck
 		$(SUPPRESSED:%=--suppress=%) -D_GNU_SOURCE -DDUPLEX_VERSION='""' -Iws/lib fcgi ws
 
 # Coverage does not judge what the tests find: "make check" does.
-COVERED = $(UNIT_TESTS) $(BUILD)/faults/api tests/faults/faults.t tests/faults/faults-push.t \
-          $(patsubst %,tests/ws/%.t,echo websocket flood) $(patsubst %,tests/fcgi/%.t,fastcgi http chat-http) tests/html/chat-page.t
-GCOVR   = gcovr --root . --filter fcgi/ --filter ws/ --fail-under-line 95 --fail-under-branch 90 $(BUILD)
+COVERED = $(UNIT_TESTS) $(BUILD)/faults/api $(wildcard tests/faults/*.t) \
+          $(patsubst %,tests/ws/%.t,echo websocket flood chat chat-limits chat-resident resident resident-edges) \
+          $(patsubst %,tests/fcgi/%.t,fastcgi http chat-http chat-dns chat-tls) tests/html/chat-page.t
+# TLS for Redis is reached only where hiredis has it.
+GCOVR   = gcovr --root . --filter fcgi/ --filter ws/ $(if $(wildcard /usr/include/hiredis/hiredis_ssl.h),,--exclude ws/lib/redis-tls.c) --fail-under-line 95 --fail-under-branch 90 $(BUILD)
 coverage: ## measure how much of fcgi/ and ws/ the tests reach: 95 % of the lines and 90 % of the branches, or it fails
 	rm -rf $(BUILD)/coverage
 	$(MAKE) run-coverage BUILD=$(BUILD)/coverage HARDENING= CFLAGS='-O0 -g --coverage -fprofile-abs-path'
