@@ -112,6 +112,8 @@ def resident_commands(server):
 
 def check_resident(server, service, tree):
     newline = "a\nb"
+    fragment = pathlib.Path("/usr/local/etc/duplex", f"{server.lower()}.conf")
+    shipped = fragment.read_text()
     tap.equal(asyncio.run(converse("/echo", message=newline)), "a", "before that websocketd serves the echo, and makes two messages of one with a newline")
     for line in resident_commands(server):
         shell(line, tree)
@@ -121,6 +123,7 @@ def check_resident(server, service, tree):
     socket = pathlib.Path("/run/duplex/ws/echo.sock").stat()
     tap.equal((pwd.getpwuid(socket.st_uid).pw_name, socket.st_mode & 0o777), ("www-data", 0o600), "only the web server may open its socket")
     shell("systemctl disable --now duplex-resident@echo.socket", tree)
+    fragment.write_text(shipped)
 
 
 def listening():
