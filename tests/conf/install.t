@@ -93,7 +93,7 @@ async def converse(path, **environment):
         try:
             stack.wait_until(lambda: server.poll() is not None or stack.is_listening(port, server.pid))
             if server.poll() is None:
-                async with rfc6455.connect(f"ws://127.0.0.1:{port}{path}") as client:
+                async with rfc6455.connect(f"ws://127.0.0.1:{port}{path}", origin=stack.ORIGIN) as client:
                     await client.send("hi")
                     return await asyncio.wait_for(client.recv(), 10)
         finally:

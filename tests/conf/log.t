@@ -11,11 +11,11 @@ import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
-import servers
+import sites
 import stack
 import tap
 
-stack.need("spawn-fcgi", "multiwatch", *(server.program for server in servers.SERVERS.values()))
+stack.need("spawn-fcgi", "multiwatch", *(server.program for server in sites.SERVERS.values()))
 
 ESCAPES = ("\x1b]0;forged\x07", "\x1b[2J", "\x9b2J", "\xc2\x9b2J", "\x7f", "\r\nforged: line", "\nforged: line", "%0aforged%1b[2J", "\u202eforged", "' | forged | '")
 
@@ -84,6 +84,6 @@ def check_server(name, tree):
 
 with tempfile.TemporaryDirectory() as directory:
     tree = stack.copy_tree(directory, "fcgi", "ws")
-    for name in servers.SERVERS:
+    for name in sites.SERVERS:
         check_server(name, tree)
 tap.done()

@@ -25,6 +25,7 @@ stack.need("haproxy", "apache2", "lighttpd", "nginx", "websocketd", "redis-serve
 namespace.enter()
 
 import crowd
+import hostile
 import machines
 import units
 from machines import CLIENT, SITE
@@ -55,7 +56,7 @@ async def ask(path, *messages, site=SITE, **options):
 
 def who():
     """Returns the host of a new WebSocket, and what its endpoint knows of the client, which sends false headers."""
-    lies = {"X-Forwarded-For": "192.0.2.66", "X-Forwarded-Proto": "https"}
+    lies = {spelled: lie for name, lie in (("X-Forwarded-For", "192.0.2.66"), ("X-Forwarded-Proto", "https")) for spelled in hostile.spellings(name)}
     answer = asyncio.run(ask("/who", headers=lies))
     address, scheme, host = answer.split() if isinstance(answer, str) else (None, None, None)
     return host, (address, scheme)
@@ -80,9 +81,16 @@ def check_ways():
     tap.ok(eventually(lambda: asyncio.run(ask("/echo", "hi")) == "hi"), "/echo through the front answers over WebSocket")
     tap.equal(asyncio.run(ask("/echo", "hi", origin=f"http://{SITE}")), "hi", "a WebSocket from the site's own page is accepted")
     tap.equal([asyncio.run(ask("/echo", "hi", origin="http://elsewhere.example")) for _ in range(6)], [403] * 6, "a WebSocket from another site's page is refused by every host")
-    seen = {}
-    eventually(lambda: seen.update([who()]) or {host.address for host in hosts} <= set(seen))
-    tap.equal([(host.server, seen.get(host.address)) for host in hosts], [(host.server, (CLIENT, "http")) for host in hosts],
+    seen = {host.address: [] for host in hosts}
+
+    def is_seen_often():
+        """Of two spellings of a header either may win: one answer of each host is not enough."""
+        host, told = who()
+        seen.setdefault(host, []).append(told)
+        return min(len(seen[host.address]) for host in hosts) >= 5
+
+    eventually(is_seen_often)
+    tap.equal([(host.server, set(seen[host.address])) for host in hosts], [(host.server, {(CLIENT, "http")}) for host in hosts],
               "all hosts are used, and an endpoint has the client's address, whatever the client says")
     line = rf"\becho: {re.escape(CLIENT)}: "
     before = [len(host.said(line)) for host in hosts]
@@ -220,7 +228,7 @@ with Redis(tcp=True, host=machines.REDIS, settings=[settings]) as redis:
     hosts[0].revive()
     check_front(machines.Apache, ["crash", "unplug"])
     tap.equal([host.end(signal.SIGTERM) for host in hosts], [0] * 3, "every host ends with 0 on SIGTERM")
-    own = r"\b(chat|echo|duplex): (?!192\.0\.2\.9: .*(binary|Redis))|Sanitizer|\.[ch]:\d+:\d+: runtime error"
+    own = r"\b(chat|echo|duplex): (?!192\.0\.2\.9: .*(binary|Redis)|Redis: )|Sanitizer|\.[ch]:\d+:\d+: runtime error"
     tap.equal([line for host in hosts for line in host.said(own)], [], "our programs have said nothing but what the test expects")
     print(f"# {sum(len(host.said('localhost/echo')) for host in hosts)} lines in the logs are about the checks")
 tap.done()

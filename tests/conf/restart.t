@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
-import servers
+import sites
 import stack
 import tap
 import units
@@ -88,7 +88,7 @@ def load(site, action):
 
 
 def check_replaced(name, prefix):
-    with servers.Site(name, idle=60) as site:
+    with sites.Site(name, idle=60) as site:
         service = Service(prefix, site)
         tap.equal(load(site, service.restart), (REQUESTS, 0, [0] * TIMES),
                   f"{name}: none of {REQUESTS} requests fails while the program is replaced {TIMES} times")
@@ -101,15 +101,15 @@ def check_replaced(name, prefix):
 
 async def check_endpoint(site):
     """Open connections keep the program that they have, the next ones get the new one."""
-    async with servers.connect(site) as before:
-        tap.equal(await servers.echo(before, "hi"), "hi", "an endpoint answers before it is replaced")
+    async with sites.connect(site) as before:
+        tap.equal(await sites.echo(before, "hi"), "hi", "an endpoint answers before it is replaced")
         new = site.directory / "ws/.new"
         new.write_text("#!/bin/sh\nwhile read -r _; do echo new; done\n")
         new.chmod(0o755)
         new.rename(site.directory / "ws/echo")
-        async with servers.connect(site) as after:
-            tap.equal(await servers.echo(after, "hi"), "new", "the next connection after an endpoint was replaced runs the new one")
-        tap.equal(await servers.echo(before, "hi"), "hi", "a connection that was open when its endpoint was replaced keeps the old one")
+        async with sites.connect(site) as after:
+            tap.equal(await sites.echo(after, "hi"), "new", "the next connection after an endpoint was replaced runs the new one")
+        tap.equal(await sites.echo(before, "hi"), "hi", "a connection that was open when its endpoint was replaced keeps the old one")
 
 
 with tempfile.TemporaryDirectory() as directory:
@@ -118,6 +118,6 @@ with tempfile.TemporaryDirectory() as directory:
     tap.equal(units.install("install", prefix), (0, "", ""), "make install ends with 0 and says nothing")
     for name in ("lighttpd", "apache", "nginx"):
         check_replaced(name, prefix)
-with servers.Site("lighttpd", idle=60) as site:
+with sites.Site("lighttpd", idle=60) as site:
     asyncio.run(check_endpoint(site))
 tap.done()

@@ -106,7 +106,7 @@ def check_fcgi():
 async def check_clients(service):
     """Measures what a connection costs websocketd, and compares that with the limits of the unit."""
     async def connect():
-        client = await rfc6455.connect("ws://127.0.0.1:9001/echo")
+        client = await rfc6455.connect("ws://127.0.0.1:9001/echo", origin=stack.ORIGIN)
         await client.send("hi")
         tap.equal(await asyncio.wait_for(client.recv(), 30), "hi", "a message comes back from duplex-ws.service") if not clients else await client.recv()
         clients.append(client)

@@ -18,6 +18,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 SANITIZED = BUILD.name in ("asan", "valgrind")  # where figures of memory and time mean nothing
 
+ORIGIN = "https://duplex.invalid"  # the one that websocketd takes, which the fragments set
+
 USER = 65534 if os.geteuid() == 0 else None  # an ordinary user to run as
 
 # What lighttpd and websocketd say when all is well. websocketd 0.4.1 ends a connection without a close frame, which may be

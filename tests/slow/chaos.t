@@ -19,7 +19,7 @@ import time
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
 import rfc6455
-import servers
+import sites
 import stack
 import tap
 
@@ -72,7 +72,7 @@ async def talk(chaos, client):
 async def behave(chaos):
     client = None
     try:
-        client = await asyncio.wait_for(servers.connect(chaos.site, open_timeout=None), PATIENCE)
+        client = await asyncio.wait_for(sites.connect(chaos.site, open_timeout=None), PATIENCE)
         await talk(chaos, client)
         await asyncio.wait_for(client.close(), PATIENCE)
         chaos.counts["connections to the end"] += 1
@@ -299,11 +299,11 @@ def check_left(name, now, before, allowed):
 
 def check_alive(site):
     tap.ok(all(site.processes[name].poll() is None for name in ("server", "fastcgi", "websocketd")), "no program has ended by itself")
-    tap.equal(servers.ask(site, "/echo?message=hi").body, b"hi", "after the chaos HTTP is answered")
-    tap.equal(asyncio.run(servers.talk(site, "/echo")), "hi", "after the chaos a WebSocket is answered")
+    tap.equal(sites.ask(site, "/echo?message=hi").body, b"hi", "after the chaos HTTP is answered")
+    tap.equal(asyncio.run(sites.talk(site, "/echo")), "hi", "after the chaos a WebSocket is answered")
 
 
-with servers.Site("lighttpd") as site:
+with sites.Site("lighttpd") as site:
     chaos = Chaos(site)
     check_alive(site)
     before = settle(site, figures(site))
