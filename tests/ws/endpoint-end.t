@@ -49,7 +49,7 @@ WANTED = {
 
 
 def compile(source, *arguments):
-    command = ["cc", "-std=c11", "-Wall", "-Wextra", f"-I{stack.ROOT}/ws/lib", "-x", "c", "-", *arguments]
+    command = ["cc", "-std=c11", "-Wall", "-Wextra", f"-I{stack.ROOT}/ws/lib", "-x", "c", "-", "-x", "none", *arguments]
     return subprocess.run(command, input=source.encode(), capture_output=True)
 
 
