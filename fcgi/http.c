@@ -34,6 +34,7 @@ void http_request(char **envp, struct request *request)
 	request->method = method ? method : "";
 	request->query = query ? query : no_query;
 	request->if_none_match = variable(envp, "HTTP_IF_NONE_MATCH");
+	request->address = variable(envp, "REMOTE_ADDR");
 	request->host = variable(envp, "HTTP_HOST");
 	request->origin = variable(envp, "HTTP_ORIGIN");
 	request->content_type = variable(envp, "CONTENT_TYPE");
@@ -44,6 +45,22 @@ void http_request(char **envp, struct request *request)
 	if (length < 0 || (size_t)length >= sizeof request->path ||
 	    has_nul(variable(envp, "REQUEST_URI")))
 		request->path[0] = '\0';
+}
+
+int http_content_length(const char *text, size_t most, size_t *length)
+{
+	*length = most + 1;
+	if (text == NULL || strcmp(text, "") == 0 || strcmp(text, "-1") == 0)
+		return 0;
+	if (text[strspn(text, "0123456789")] != '\0')
+		return 400;
+	*length = 0;
+	for (; *text; text++) {
+		*length = *length * 10 + (size_t)(*text - '0');
+		if (*length > most)
+			return 413;
+	}
+	return 0;
 }
 
 /* the statuses that this program answers, RFC 9110 15 */
@@ -62,6 +79,7 @@ static const struct {
 	{413, "Content Too Large"},
 	{415, "Unsupported Media Type"},
 	{426, "Upgrade Required"},
+	{429, "Too Many Requests"},
 	{431, "Request Header Fields Too Large"},
 	{503, "Service Unavailable"},
 };

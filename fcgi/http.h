@@ -13,6 +13,7 @@ struct request {
 	char path[512]; /* SCRIPT_NAME and PATH_INFO joined; empty if that is not a usable path */
 	char *query;    /* QUERY_STRING, "" if there is none; whoever decodes it may change it */
 	const char *if_none_match;
+	const char *address; /* of the client as the web server saw it, or NULL */
 	const char *host;
 	const char *origin; /* of the page that sends it (RFC 6454), or NULL */
 	const char *content_type;
@@ -39,6 +40,12 @@ enum { HTTP_HEAD_SIZE = 1024 };
 /* Fills in the request from the CGI variables in envp, to which it then points. The caller adds how
  * its body is read. */
 void http_request(char **envp, struct request *request);
+
+/* Reads CONTENT_LENGTH (RFC 3875 4.1.2), for a body of at most this many bytes. Returns 0, or the
+ * status to answer: 400 if it is not a number, 413 if it is more. *length is most + 1 if nobody
+ * knows the length, so that all there is is read: it is NULL or empty, or -1, as Caddy has it for
+ * a body that comes in chunks. */
+int http_content_length(const char *text, size_t most, size_t *length);
 
 /* Makes a plain text response that no cache keeps. The body stays the caller's. */
 void http_text(struct response *response, int status, const char *body, size_t length);
