@@ -33,6 +33,7 @@ for name, server in sites.SERVERS.items():
         tap.equal(post(site.port, b"mess", b"age=", b"x" * 12000), 202, f"{name}: a POST in several chunks is published")
         wanted = 400 if name == "haproxy" else 413  # for FastCGI it takes no more in chunks than its buffer has room for
         tap.equal(post(site.port, b"message=" + b"x" * 60000), wanted, f"{name}: a POST in chunks that is too long is refused with {wanted}")
-        tap.equal(post(site.port), 400, f"{name}: a POST in chunks without a message is refused with 400")
+        refused = post(site.port)  # HAProxy 2.6 does not tell FastCGI that a body in chunks has ended if it was empty
+        tap.ok(refused == 400 or refused == 408 and name == "haproxy", f"{name}: a POST in chunks without a message is refused: {refused}")
         stack.finish(site)
 tap.done()
