@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -90,6 +91,13 @@ async def check_pipeline(site, file):
            "when the client is gone, no process of the pipeline is left")
 
 
+def check_names():
+    for names in ("A B", "A;B", "1A", ",A", "A=b", "--dir=/"):
+        result = subprocess.run([stack.ROOT / "conf/run/launch"], env={**os.environ, "BUILD": str(stack.BUILD), "PASSENV": names}, stdin=subprocess.DEVNULL, capture_output=True)
+        tap.equal((result.returncode, result.stderr.decode()), (1, f"run: PASSENV={names} is not a list of names with commas between\n"), f"PASSENV={names} is refused")
+
+
+check_names()
 with tempfile.TemporaryDirectory() as directory:
     home = pathlib.Path(directory)
     build = home / "build"
