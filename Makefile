@@ -27,6 +27,8 @@ datadir    ?= $(PREFIX)/share
 mandir     ?= $(datadir)/man
 sysconfdir ?= $(PREFIX)/etc
 unitdir    ?= $(libdir)/systemd/system
+# The programs are installed without what a debugger needs; "make install STRIP=" leaves it in them.
+STRIP      ?= strip
 
 ifeq ($(origin CC),default)
 CC = gcc
@@ -94,8 +96,8 @@ DIRECTORIES = sbindir libdir libexecdir includedir datadir mandir sysconfdir uni
 install: all ## install it under PREFIX=/usr/local, with DESTDIR and the usual variables
 uninstall: ## remove what "make install" has installed
 install uninstall:
-	@BUILD='$(BUILD)' VERSION='$(VERSION)' ENDPOINTS='$(ENDPOINTS)' DESTDIR='$(DESTDIR)' \
-		$(foreach name,$(DIRECTORIES),$(name)='$($(name))') conf/install/files $@
+	@VERSION='$(VERSION)' ENDPOINTS='$(ENDPOINTS)' STRIP='$(STRIP)' \
+		$(foreach name,BUILD DESTDIR $(DIRECTORIES),$(name)='$(subst ','\'',$($(name)))') conf/install/files $@
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
