@@ -1,6 +1,6 @@
 # duplex: HTTP and WebSocket at one URL. "make help" lists the targets; those of the tests are in tests/tests.mk.
 
-# The one place: --version, the man pages, duplex.pc and CHANGELOG.md follow it.
+# The version is set here only: --version, the man pages, duplex.pc and CHANGELOG.md follow it.
 VERSION = 0.2.0
 
 # What is known of a web server stands in conf/run/NAME.
@@ -17,7 +17,7 @@ export BUILD
 # The Debian packages that running needs; conf/README.md gives a reason for each.
 DEPS_RUN = gcc libc6-dev libfcgi-dev libhiredis-dev libmd-dev pkgconf redis-server websocketd multiwatch spawn-fcgi iproute2
 
-# Where "make install" puts what; DESTDIR before all of it, for packagers.
+# Where "make install" puts the files. DESTDIR, for packagers, comes before each of these.
 PREFIX     ?= /usr/local
 sbindir    ?= $(PREFIX)/sbin
 libdir     ?= $(PREFIX)/lib
@@ -40,12 +40,12 @@ HARDENING         = -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -Wformat 
 HARDENING_LDFLAGS = -Wl,-z,relro -Wl,-z,now
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Iws/lib $(WARNINGS) $(HARDENING) $(CFLAGS) $(CPPFLAGS)
 
-# An endpoint is started once a client: linked statically, it starts faster and takes half the memory. Its address is not
+# An endpoint is started for each client. Linked statically, it starts faster and takes half the memory. Its address is not
 # random: -static-pie would cost each connection 20 KiB, half as much again.
 PROGRAM_LDFLAGS  = -pie $(HARDENING_LDFLAGS)
 ENDPOINT_LDFLAGS = -static $(HARDENING_LDFLAGS)
 
-# The objects of what these patterns match.
+# the objects of the sources that these patterns match
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $1))
 
 # The library, and what it needs: SHA-1 of libmd and base64 of libresolv, for the handshake.
@@ -77,8 +77,8 @@ $(BUILD)/ws/serialize/echo: $(BUILD)/ws/echo
 	@mkdir -p $(@D)
 	ln -sf ../echo $@
 
-# An endpoint is ws/NAME.c, with further sources of its own in a folder ws/NAME/. What it is linked with beside the library
-# stands in ws/NAME.libs; such a library need not exist as a static one, so the endpoint is then linked dynamically.
+# An endpoint is ws/NAME.c, with further sources of its own in a folder ws/NAME/. ws/NAME.libs names what it is linked with
+# beside the library; since that may not exist as a static library, the endpoint is then linked dynamically.
 .SECONDEXPANSION:
 $(BUILD)/ws/%: $(BUILD)/obj/ws/%.o $$(call objects,ws/$$*/*.c) $(LIB) $$(wildcard ws/$$*.libs)
 	@mkdir -p $(@D)

@@ -5,9 +5,9 @@
 #include "route.h"
 
 /*
- * Answers the one request that the environment and standard input have, on
- * standard output. Returns the exit status: 0, or 1 if standard output failed,
- * which a line on standard error tells.
+ * Answers one request on standard output: its variables are in the environment,
+ * its body is standard input. Returns the exit status: 0, or 1 after a line on
+ * standard error if standard output failed.
  */
 int cgi_serve(struct site *site);
 

@@ -112,7 +112,7 @@ static int load(struct file_copy *copy, int fd)
 	return 0;
 }
 
-/* reads the file unless the copy is what is there */
+/* reads the file unless the copy is up to date */
 static int refresh(const struct files *files, const char *name, struct file_copy *copy)
 {
 	char path[PATH_MAX];

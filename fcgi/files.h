@@ -16,7 +16,7 @@ struct files {
 };
 
 /* Reads every file from directory, whose name is not copied. Returns 0, or -1 with errno set and
- * *name the file that could not be read; files_close is then still to be called. */
+ * *name the file that could not be read. Call files_close in either case. */
 int files_open(struct files *files, const char *directory, const char **name);
 
 /* true if there is a file called name, such as "echo.css" */

@@ -14,8 +14,8 @@ static char *variable(char **envp, const char *name)
 	return NULL;
 }
 
-/* A NUL in the path would cut SCRIPT_NAME short, and another path would be answered than the one
- * asked for. */
+/* A NUL in the path would cut SCRIPT_NAME short, so that we would answer another path than the one
+ * that was asked for. */
 static bool has_nul(const char *uri)
 {
 	const char *nul = uri ? strstr(uri, "%00") : NULL;

@@ -10,8 +10,8 @@ enum { HTTP_BODY_MAX = 65536 };
 
 struct request {
 	const char *method; /* REQUEST_METHOD */
-	char path[512];     /* SCRIPT_NAME and PATH_INFO joined; empty if they are no usable path */
-	char *query; /* QUERY_STRING, "" if there is none; whoever decodes it may change it */
+	char path[512]; /* SCRIPT_NAME and PATH_INFO joined; empty if that is not a usable path */
+	char *query;    /* QUERY_STRING, "" if there is none; whoever decodes it may change it */
 	const char *if_none_match;
 	const char *host;
 	const char *origin; /* of the page that sends it (RFC 6454), or NULL */
@@ -36,20 +36,22 @@ struct response {
 /* the longest head that http_head can write, with its final NUL */
 enum { HTTP_HEAD_SIZE = 1024 };
 
-/* the request that the CGI variables in envp tell of, but for its body; it points into them */
+/* Fills in the request from the CGI variables in envp, to which it then points. The caller adds how
+ * its body is read. */
 void http_request(char **envp, struct request *request);
 
-/* makes a plain text response of it, which no cache keeps; the body stays the caller's */
+/* Makes a plain text response that no cache keeps. The body stays the caller's. */
 void http_text(struct response *response, int status, const char *body, size_t length);
 
-/* the same with a body of at most 95 bytes that is printed into the response itself */
+/* the same, with a body of at most 95 bytes that is printed into the response itself */
 void http_print(struct response *response, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* the same, and the body is the standard reason phrase of the status */
+/* the same, with the standard reason phrase of the status as the body */
 void http_status(struct response *response, int status);
 
-/* writes the CGI header block (RFC 3875 6.2) of the response to head; its length in bytes */
+/* Writes the CGI header block (RFC 3875 6.2) of the response to head. Returns its length in bytes.
+ */
 size_t http_head(const struct response *response, char head[HTTP_HEAD_SIZE]);
 
 /* true if the response to this request has a body: HEAD and 304 have none (RFC 9110 9.3.2, 15.4.5)

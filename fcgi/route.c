@@ -25,7 +25,7 @@ static bool is_file_path(const char *path)
 	return strncmp(path, FILES_PREFIX, strlen(FILES_PREFIX)) == 0;
 }
 
-/* A page is served at its endpoint alone: its script talks to the URL that it came from. */
+/* A page is served only at its endpoint's path: its script talks to the URL that it came from. */
 static bool is_file(const char *path)
 {
 	return is_file_path(path) && strstr(path, ".html") == NULL &&
@@ -37,7 +37,8 @@ static void file(struct site *site, struct request *request, struct response *re
 	files_respond(&site->files, request->path + strlen(FILES_PREFIX), request, response);
 }
 
-/* the view of a path for this method, or of any method if it is NULL; NULL if there is none */
+/* Finds the view of a path for a method, or for any method if that is NULL. NULL if there is none.
+ */
 static view_function *find(const char *path, const char *method)
 {
 	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)

@@ -1,5 +1,5 @@
 /* The route table: each path with the view that answers it. GET is for HEAD too. This file has no
- * include guard, since view.h and route.c read it for what each of them makes of it. */
+ * include guard: view.h includes it to declare the views, and route.c to make the table. */
 GET("/", echo_page)
 GET("/echo", echo_get)
 GET("/serialize/echo/", echo_get)

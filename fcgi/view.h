@@ -1,6 +1,6 @@
 /*
- * Views: what answers a request to one path. A view stands in a file with the
- * name of its endpoint, and its path in routes.h.
+ * A view is the function that answers the requests to a path. It stands in a
+ * file with the name of its endpoint, and its path in routes.h.
  */
 #ifndef VIEW_H
 #define VIEW_H
@@ -19,7 +19,7 @@ struct site {
 /* Answers the request. The response may point into the request and the site. */
 typedef void view_function(struct site *site, struct request *request, struct response *response);
 
-/* declares each of them */
+/* declares each view of the route table */
 #define GET(path, view) view_function view;
 #define POST(path, view) view_function view;
 #include "routes.h"

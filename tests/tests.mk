@@ -4,7 +4,7 @@ ROOMS = ws fcgi html conf faults bench
 # The packages of all of them, by names that Debian 12 and 13 have. libclang-rt-dev is for libFuzzer and the sanitizers of clang,
 # debootstrap for check-fresh, patch for what "make install" tells to merge.
 DEPS_CHECK = $(DEPS_RUN) $(call packages,$(SERVERS)) lighttpd-mod-openssl \
-             clang clang-tidy cppcheck gcovr libclang-rt-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
+             clang clang-format clang-tidy cppcheck gcovr libclang-rt-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
              apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox debootstrap patch \
              python3 python3-selenium chromium chromium-driver chromium-sandbox
 DEPS_BENCH = $(DEPS_RUN) lighttpd python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
@@ -16,7 +16,7 @@ LIMIT ?= 600
 PROVE  = prove -j$(JOBS)
 CHECK  = JOBS='$(JOBS)' LIMIT='$(LIMIT)' PYTHONDONTWRITEBYTECODE=1 tests/lib/check
 
-# Without libwslay there is no second opinion on frames.
+# Without libwslay frames have no second opinion, so that target is left out.
 FUZZED     = $(filter-out replay $(if $(wildcard /usr/include/wslay/wslay.h),,frames),$(basename $(notdir $(wildcard tests/fuzz/*.c))))
 UNIT_TESTS = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/ws/*.c tests/fcgi/*.c)) $(FUZZED:%=$(BUILD)/tests/fuzz/%)
 TESTS      = $(UNIT_TESTS) $(BUILD)/faults/api $(wildcard $(ROOMS:%=tests/%/*.t))
@@ -33,8 +33,8 @@ $(BUILD)/tests/views: $(BUILD)/obj/tests/lib/views.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(LDLIBS)
 
-# The programs with calls that fail when a test says so, and those of libfcgi and hiredis among them. What these allocate
-# they do not check, so that only what we allocate fails.
+# Our programs with system calls and allocations that fail when a test says so. The calls of libfcgi and hiredis fail too, in
+# the programs called ...-and-libraries; these libraries do not check what they allocate, so only our allocations fail.
 WRAPPED = accept accept4 calloc clock_gettime connect epoll_create1 epoll_ctl epoll_wait eventfd fcntl fstat getsockname getsockopt \
           malloc open poll read realloc recv send setsockopt sigaction signalfd sigprocmask socket socketpair stat write
 FAULTS  = $(ALL_CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%)
@@ -52,12 +52,12 @@ $(FAULTY):
 
 $(BUILD)/tests/fuzz/frames $(BUILD)/libfuzzer/frames: FUZZ_LIBS = -lwslay
 
-# A fuzz target by itself: it replays its corpus.
+# A fuzz target without libFuzzer replays its corpus.
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(HTTP_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(FUZZ_LIBS) $(LIB_LIBS) $(LDLIBS)
 
-# The same with libFuzzer, for "make fuzz", which has it watch what is tested and not the test.
+# The same with libFuzzer, for "make fuzz". It watches the code that is tested, and not the test.
 $(BUILD)/libfuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(HTTP_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ -lhiredis $(FUZZ_LIBS) $(LIB_LIBS) $(LDLIBS)
@@ -129,7 +129,7 @@ analyze: ## look for mistakes with gcc -fanalyzer, clang-tidy and cppcheck
 	cppcheck --quiet --error-exitcode=1 --enable=warning,style,performance,portability --inline-suppr --std=c11 \
 		$(SUPPRESSED:%=--suppress=%) -D_GNU_SOURCE -DDUPLEX_VERSION='""' -Iws/lib fcgi ws
 
-# What the tests find is for "make check" to say.
+# Coverage does not judge what the tests find: "make check" does.
 COVERED = $(UNIT_TESTS) $(BUILD)/faults/api tests/faults/faults.t tests/faults/faults-push.t \
           $(patsubst %,tests/ws/%.t,echo websocket flood) $(patsubst %,tests/fcgi/%.t,fastcgi http chat-http) tests/html/chat-page.t
 GCOVR   = gcovr --root . --filter fcgi/ --filter ws/ --fail-under-line 95 --fail-under-branch 90 $(BUILD)

@@ -31,8 +31,11 @@ end_groups() {
 	for group; do
 		kill -TERM "$group" || kill -TERM -- "-$group"
 	done 2>/dev/null
-	have_ended 1 "$@" || signal_groups TERM "$@"
-	have_ended 2 "$@" || signal_groups KILL "$@"
+	have_ended 1 "$@" && return
+	signal_groups TERM "$@"
+	have_ended 2 "$@" && return
+	signal_groups KILL "$@"
+	have_ended 1 "$@"
 }
 
 signal_groups() {
@@ -43,12 +46,13 @@ signal_groups() {
 	done 2>/dev/null
 }
 
-# Whether the groups end within so many seconds. A zombie does not count: it is for init to reap, in its own time.
+# Whether the groups end within so many seconds. A leader counts that does not lead its group yet, but not a zombie: that is
+# for init to reap, in its own time. cat goes on after a process that ends while it is read.
 have_ended() {
 	local deadline=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
 	shift
 	local IFS='|'
-	while sed 's/.*) //' /proc/[0-9]*/stat 2>/dev/null | grep -qE "^[^ZX] [0-9]+ ($*) "; do
+	while cat /proc/[0-9]*/stat 2>/dev/null | grep -qE "^($*) .*\) [^ZX]|\) [^ZX] [0-9]+ ($*) "; do
 		((${EPOCHREALTIME/[.,]/} < deadline)) || return 1 # a bare one takes the status from before a trap
 		sleep 0.02
 	done

@@ -16,7 +16,8 @@ start_websocketd() {
 	[ "${WEBSOCKET_ACCEPT_ALL:-}" != 1 ] || what=("$run/ws/echo")
 	for ((tries = 0; tries < 20; tries++)); do
 		websocketd_port=$((20000 + RANDOM % 12000))
-		start websocketd websocketd --address=127.0.0.1 --port="$websocketd_port" --maxforks=2000 --loglevel=error \
+		start websocketd websocketd --address=127.0.0.1 --port="$websocketd_port" --origin=https://duplex.invalid \
+			--maxforks=2000 --loglevel=error \
 			--passenv=WEBSOCKET_MAX_MESSAGE,DUPLEX_REDIS,DUPLEX_REDIS_FILE,ASAN_OPTIONS,UBSAN_OPTIONS "${what[@]}" > >(printable) 2>&1
 		while is_running "$started"; do
 			is_listening "$websocketd_port" "$started" && return
@@ -32,7 +33,7 @@ start_resident() {
 	local program name
 	mkdir "$run/resident"
 	for program in "$build"/ws/*; do
-		[ -f "$program" ] && [ -x "$program" ] || continue
+		if [ ! -f "$program" ] || [ ! -x "$program" ]; then continue; fi
 		name=${program##*/}
 		resident+=("$name")
 		start_workers "the workers of $name" "$run/resident/$name.sock" "${DUPLEX_WORKERS:-$(nproc)}" "$program"
@@ -81,7 +82,11 @@ start_server() {
 write_site() {
 	local template hosts
 	hosts=$(host_pattern)
-	ln -s "$root/conf/$(<"$site/fragment")" "$run/duplex.conf"
+	if [ -e "$site/fragment.sed" ]; then
+		sed -f "$site/fragment.sed" "$root/conf/$(<"$site/fragment")" >"$run/duplex.conf"
+	else
+		ln -s "$root/conf/$(<"$site/fragment")" "$run/duplex.conf"
+	fi
 	for template in "$site"/*.in; do
 		sed -e "s#@RUN@#$run#g" -e "s#@ADDRESS@#$address#g" -e "s#@BIND@#$bind#g" -e "s#@PORT@#$port#g" \
 			-e "s#@FILES@#$(ulimit -n)#g" -e "s#@WEBSOCKETD@#$websocketd_port#g" -e "s#@HOSTS@#${hosts//\\/\\\\}#g" \

@@ -121,13 +121,13 @@ def check_generators():
     options = ["-c", "2", "-f", "3", "-n", "20", "-w", "0"]
     for size in ("12", "13", "200", "70000"):
         found = check_found("load", "echo/right", None, *options, "-s", size)
-        tap.equal(found["messages"], 40, f"all of them are counted, {size} bytes each")
+        tap.equal(found["messages"], 40, f"load counts all of 40 messages of {size} bytes")
     for fault in ("changed", "cut", "swapped", "doubled", "binary", "lost"):
         check_found("load", f"echo/{fault}", "wrong", *options)
     check_found("load", "echo/lost", "missing", *options, "-f", "1", "-g", "0.5")
     check_found("load", "echo/close", "closed", *options)
     options = ["-c", "5", "-n", "8"]
-    tap.equal(check_found("fanout", "all/right", None, *options)["deliveries"], 40, "all of them are counted")
+    tap.equal(check_found("fanout", "all/right", None, *options)["deliveries"], 40, "fanout counts all of 40 deliveries")
     for fault, error in (("lost", "missing"), ("doubled", "wrong"), ("close", "closed")):
         check_found("fanout", f"all/{fault}", error, *options, *(["-g", "0.5"] if error == "missing" else []))
 
@@ -136,7 +136,7 @@ def check_usage():
     for program in ("load", "fanout"):
         for arguments in ([], ["-c"], ["-c", "0", "ws://127.0.0.1:1/"], ["http://127.0.0.1/"]):
             result = subprocess.run([BENCH / program, *arguments], capture_output=True)
-            tap.ok(result.returncode == 2 and result.stderr and not result.stdout, f"{program} {' '.join(arguments)}: an error of usage")
+            tap.ok(result.returncode == 2 and result.stderr and not result.stdout, f"{program} {' '.join(arguments)} is refused as wrong usage")
 
 
 def check_run():
@@ -145,12 +145,12 @@ def check_run():
         environment = {**os.environ, "BENCH_OUTPUT": output, "BENCH_ROUNDS": "1", "BENCH_SECONDS": "0.5", "BENCH_PEERS": "",
                        "BENCH_PARTS": " ".join(PARTS)}
         result = subprocess.run([stack.ROOT / "tests/bench/run"], env=environment, capture_output=True, text=True)
-        tap.equal((result.returncode, result.stderr), (0, ""), "a short run of make bench")
+        tap.equal((result.returncode, result.stderr), (0, ""), "a short run of make bench ends with 0 and says nothing")
         text, names = (open(f"{output}/results.md").read(), set(os.listdir(output))) if result.returncode == 0 else ("", set())
         for heading in ("What must hold", *PARTS.values()):
-            tap.ok(f"\n## {heading}" in text, f"its table: {heading}")
-        tap.ok("| 64 of 64 |" in text, "every message of 1 MB came back")
-        tap.ok({"results.json", "floors.svg", "http.svg"} <= names, f"its plots: {' '.join(sorted(names))}")
+            tap.ok(f"\n## {heading}" in text, f"the results have the table {heading}")
+        tap.ok("| 64 of 64 |" in text, "in the results every message of 1 MB came back")
+        tap.ok({"results.json", "floors.svg", "http.svg"} <= names, f"the results have their plots: {' '.join(sorted(names))}")
 
 
 server = Server()

@@ -8,7 +8,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-/* one buffer for all, since what the socket does not take at once is put aside */
+/* One buffer serves all clients: bytes that a socket does not take at once are put aside. */
 enum { BUFFER_SIZE = 65536 };
 static char buffer[BUFFER_SIZE];
 static size_t buffered;
@@ -124,7 +124,7 @@ static ssize_t on_receive(wslay_event_context_ptr ws, uint8_t *data, size_t leng
 	return n;
 }
 
-/* any mask does (RFC 6455 5.3): it is not a browser that sends */
+/* any mask will do (RFC 6455 5.3), since no browser's page chooses the bytes */
 static int on_mask(wslay_event_context_ptr ws, uint8_t *mask, size_t length, void *user)
 {
 	static uint32_t state = 2463534242U;
@@ -197,8 +197,8 @@ static void open_up(struct client *client)
 	client->use->opened(client);
 }
 
-/* takes the answer to the handshake, and leaves what a server sends at once after it; -1 if that is
- * the end, 0 if there is more of it to come */
+/* Reads the answer to the handshake, and leaves what a server sends right after it. Returns -1 at
+ * the end of the connection, 0 if the answer is not complete yet. */
 static int take_head(struct client *client)
 {
 	char *at = client->head + client->head_length;

@@ -1,6 +1,6 @@
 /*
  * One WebSocket client of a generator. The frames are wslay's; the socket is not blocking, and
- * belongs to the epoll descriptor of the use. What is sent, and what is to come, the use says.
+ * belongs to the epoll descriptor of the use. The use decides what is sent and what must come.
  */
 #ifndef CLIENT_H
 #define CLIENT_H
@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <wslay/wslay.h>
 
-/* the handshake, of a path, a host and a port; the key is any */
+/* the handshake, for a path, a host and a port; the key may be any */
 #define CLIENT_REQUEST \
 	"GET %s HTTP/1.1\r\nHost: %s:%s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
@@ -41,7 +41,7 @@ struct client_use {
 
 enum client_state { CLIENT_NEW, CLIENT_CONNECTING, CLIENT_SHAKING, CLIENT_OPEN, CLIENT_GONE };
 
-/* it may be the first member of more */
+/* it may be the first member of a larger struct */
 struct client {
 	struct client_use *use;
 	unsigned int number;
@@ -63,10 +63,10 @@ void client_connect(struct client *client, struct client_use *use, unsigned int 
 /* does what epoll says can be done, and sends what was queued meanwhile */
 void client_handle(struct client *client, uint32_t events);
 
-/* puts a message of text behind those that are to be sent, if the client is open */
+/* queues a text message if the client is open */
 void client_queue(struct client *client, const char *text, size_t length);
 
-/* sends of them what the socket takes; client_handle sends the rest */
+/* sends as much of the queue as the socket takes; client_handle sends the rest */
 void client_flush(struct client *client);
 
 /* closes the socket, after a close frame if the connection is open; does not call ended */

@@ -29,8 +29,8 @@ struct echo {
 /* sets opened and received of the use, and makes its message */
 void echo_prepare(struct echo_use *use);
 
-/* begins to connect; echoed is called when the first message is back, and so the client open: some
- * servers answer the handshake before they have started what serves it */
+/* Begins to connect. echoed is called when the first message is back: only then is the client
+ * really open, since some servers answer the handshake before they have started what serves it. */
 void echo_connect(struct echo *echo, struct echo_use *use, unsigned int number);
 
 /* sends as many messages as the goal and those in flight allow */

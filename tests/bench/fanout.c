@@ -1,7 +1,7 @@
 /*
  * The fan-out generator: N subscribers and one more WebSocket client that publishes, in one epoll
  * loop. A message is published when the one before it has arrived everywhere, and every subscriber
- * must get each once and in order, be it within a line of JSON. It prints one line of JSON; its
+ * must get each once and in order, possibly within a line of JSON. It prints one line of JSON; its
  * exit status is 1 if anything was refused, wrong, closed or missing.
  */
 #include "generator.h"
@@ -143,7 +143,8 @@ static void turn(void)
 	generator_turn(&fanout.use, 10);
 }
 
-/* its own message shows that it is there, and is what those that get the last one get */
+/* The publisher's own message shows that it is subscribed; subscribers that ask for the last
+ * message get this one. */
 static void open_publisher(void)
 {
 	uint64_t start = latency_now();
@@ -202,7 +203,7 @@ static bool publish(void)
 	return fanout.left == 0;
 }
 
-/* a message that comes twice would come now */
+/* wait for a message that might come twice */
 static void settle(void)
 {
 	uint64_t start = latency_now();
@@ -211,7 +212,7 @@ static void settle(void)
 		turn();
 }
 
-/* nothing more is published once one has not arrived: what comes late is no measure */
+/* Nothing more is published once a message has not arrived: times after that would mean nothing. */
 static void run(uint64_t count)
 {
 	uint64_t start = latency_now();

@@ -33,7 +33,7 @@ unsigned long generator_number(const char *text, unsigned long least, unsigned l
 	unsigned long n = strtoul(text, &end, 10);
 
 	if (*text < '0' || *text > '9' || *end || n < least || n > most)
-		generator_fail("an option's value is no number, or out of its range");
+		generator_fail("an option's value is not a number in its range");
 	return n;
 }
 
@@ -43,7 +43,7 @@ double generator_seconds(const char *text)
 	double n = strtod(text, &end);
 
 	if (end == text || *end || !(n >= 0 && n < 1e6))
-		generator_fail("an option's value is no number of seconds");
+		generator_fail("an option's value is not a number of seconds");
 	return n;
 }
 

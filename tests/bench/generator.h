@@ -1,4 +1,4 @@
-/* what the generators share: their options, whom they connect to, their loop and what they print */
+/* what the generators share: options, the address that they connect to, the loop, and the output */
 #ifndef GENERATOR_H
 #define GENERATOR_H
 

@@ -41,7 +41,7 @@ PROXY = '\tfastcgi.server = ()\n\tproxy.header = ( "upgrade" => "enable" )\n' \
 
 
 def raise_limit(wanted=65536):
-    """Descriptors for 4,000 clients, of which each takes four in websocketd and more at its start; how many there are."""
+    """Allows descriptors for 4,000 clients, each of which takes four in websocketd and more at its start. Returns their number."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(wanted, hard), max(wanted, hard)))

@@ -63,7 +63,7 @@ def build(directory, name, text, *words, sanitized=stack.SANITIZED):
     if sanitized:  # what is linked with the library needs what the library was built with, and cannot be static
         flags = ["-fsanitize=address,undefined", *(flag for flag in flags if flag != "-static")]
     result = subprocess.run(["cc", source, "-o", program, *flags], capture_output=True)
-    tap.equal((result.returncode, result.stdout, result.stderr), (0, b"", b""), f"{name}.c is built with {' '.join(words)}")
+    tap.equal((result.returncode, result.stdout, result.stderr), (0, b"", b""), f"{name}.c is built outside the tree with {' '.join(words)}")
     dynamic = b"INTERP" in subprocess.run(["readelf", "-l", program], capture_output=True).stdout
     tap.equal(dynamic, "--static" not in words or sanitized, f"{name} is {'dynamic' if dynamic else 'static'}")
     return program
@@ -72,7 +72,7 @@ def build(directory, name, text, *words, sanitized=stack.SANITIZED):
 def check_endpoint(directory, *words):
     program = build(directory, "hello", HELLO, *words)
     for path in ("/echo", "/serialize/echo", "/hello"):
-        tap.equal(asyncio.run(converse(path)), "hello" if path == "/hello" else "hi", f"{path} is served")
+        tap.equal(asyncio.run(converse(path)), "hello" if path == "/hello" else "hi", f"{path} of an installed endpoint is served")
     program.unlink()
 
 
@@ -95,7 +95,7 @@ async def converse(path, **environment):
         try:
             stack.wait_until(lambda: server.poll() is not None or stack.is_listening(port, server.pid))
             if server.poll() is None:
-                async with rfc6455.connect(f"ws://127.0.0.1:{port}{path}") as client:
+                async with rfc6455.connect(f"ws://127.0.0.1:{port}{path}", origin=stack.ORIGIN) as client:
                     await client.send("hi")
                     return await asyncio.wait_for(client.recv(), 10)
         finally:
@@ -108,22 +108,22 @@ def check_versions():
     for program in ("sbin/duplex-fcgi", "libexec/duplex/echo"):
         path = prefix / program
         result = subprocess.run([path, "--version"], capture_output=True)
-        tap.equal((result.returncode, result.stdout, result.stderr), (0, f"{path.name} (duplex) {version}\n".encode(), b""), f"{path.name} --version")
+        tap.equal((result.returncode, result.stdout, result.stderr), (0, f"{path.name} (duplex) {version}\n".encode(), b""), f"{path.name} --version prints the version of the Makefile")
     package = subprocess.run(["pkg-config", "--modversion", prefix / "lib/pkgconfig/duplex.pc"], capture_output=True).stdout.decode().strip()
-    tap.equal(package, version, "duplex.pc")
+    tap.equal(package, version, "duplex.pc has the version of the Makefile")
     for page in ("man3/websocket.3", "man3/websocket_subscribe.3", "man7/duplex.7", "man8/duplex-fcgi.8"):
         tap.ok(f'.Os "duplex {version}"' in (prefix / "share/man" / page).read_text(), page)
     first = re.search(r"^## (\S+)", (stack.ROOT / "CHANGELOG.md").read_text(), re.M)[1]
-    tap.equal(first, version, "CHANGELOG.md begins with it")
+    tap.equal(first, version, "CHANGELOG.md begins with the version of the Makefile")
 
 
 def check_contents():
     text = [path for path in prefix.rglob("*") if path.is_file() and b"\0" not in path.read_bytes()]
     tap.equal([path for path in text if re.search(r"@[A-Za-z]+dir@|@VERSION@", path.read_text())], [], "every name between at signs is filled in")
     wrong = [path for path in prefix.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o7777 not in (0o755, 0o644)]
-    tap.equal(wrong, [], "everybody may read it, and nobody else write")
+    tap.equal(wrong, [], "everybody may read what is installed, and nobody else may write it")
     for name in re.findall(r"\b(is_websocket|websocket_\w+)\(", (stack.ROOT / "ws/lib/websocket.h").read_text() + (stack.ROOT / "ws/lib/push.h").read_text()):
-        tap.ok((prefix / f"share/man/man3/{name}.3").exists(), f"man {name}")
+        tap.ok((prefix / f"share/man/man3/{name}.3").exists(), f"man {name} is installed")
 
 
 def check_edited():

@@ -11,24 +11,24 @@ import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
-import servers
+import sites
 import stack
 import tap
 
-stack.need("spawn-fcgi", "multiwatch", *(server.program for server in servers.SERVERS.values()))
+stack.need("spawn-fcgi", "multiwatch", *(server.program for server in sites.SERVERS.values()))
 
 ESCAPES = ("\x1b]0;forged\x07", "\x1b[2J", "\x9b2J", "\xc2\x9b2J", "\x7f", "\r\nforged: line", "\nforged: line", "%0aforged%1b[2J", "\u202eforged", "' | forged | '")
 
 
 def handshake(path="/echo", **headers):
-    """One with another path, or with further headers."""
+    """Makes a handshake, with another path or further headers if given."""
     further = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     ours = frames.HANDSHAKE.replace(b"/echo", path.encode("latin-1", "ignore"), 1)
     return ours[:-2] + further.encode("latin-1", "ignore") + b"\r\n"
 
 
 def send(port, *parts):
-    """Sends each part when the one before was answered, and waits for the end: what came first."""
+    """Sends each part when the one before was answered, and waits for the end. Returns the first answer."""
     answer = b""
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.settimeout(5)
@@ -45,7 +45,7 @@ def send(port, *parts):
 
 
 def hostile(port):
-    """Requests that put each escape everywhere, and a message that is logged; how many of them came as far as that."""
+    """Sends requests with each escape in every place, and a message that is logged. Returns how many came as far as the message."""
     reached = 0
     for escape in ESCAPES:
         for request in (handshake(f"/echo?{escape}"), handshake(f"/echo/{escape}"), handshake(User_Agent=escape), handshake(Cookie=escape),
@@ -62,28 +62,28 @@ def check_ordinary(site):
         send(site.port, handshake(), frames.text(b"hi"), frames.close())
     stack.wait_until(lambda: not site.endpoints())
     ordinary = r"run: http://|server started|:notice\]|\"level\":\"info\"" + "|STDERR.*file already closed" * stack.SANITIZED
-    tap.equal([line for line in site.log().splitlines() if not re.search(ordinary, line)], [], "connections, messages and their end: no line")
+    tap.equal([line for line in site.log().splitlines() if not re.search(ordinary, line)], [], "connections, messages and ordinary ends leave no line in the log")
 
 
 def check_server(name, tree):
     with stack.Stack(root=tree, build=tree / "build", user=stack.USER, SERVER=name) as site:
-        tap.ok(True, f"{name} runs")
+        tap.ok(True, f"{name} runs with duplex")
         check_ordinary(site)
         send(site.port, handshake(), frames.text(b"\xff"))
         wanted = r"echo: 127\.0\.0\.1: the client sent text that is not valid UTF-8$"
-        tap.ok(stack.wait_until(lambda: re.search(wanted, site.log(), re.M)), "one that breaks a rule: its address and the reason")
+        tap.ok(stack.wait_until(lambda: re.search(wanted, site.log(), re.M)), f"{name}: a client that breaks a rule is logged, with its address and the reason")
         reached = hostile(site.port)
-        tap.ok(reached >= 20, f"{reached} hostile handshakes come as far as the endpoint")
+        tap.ok(reached >= 20, f"{name}: {reached} hostile handshakes come as far as the endpoint")
         stack.wait_until(lambda: not site.endpoints() and len(re.findall(rb"\| echo: ", site.raw_log())) > reached)
         raw = site.raw_log()
-        tap.equal(sorted(set(re.findall(rb"[^\n\t -~]+", raw))), [], "nothing in the log but printable ASCII")
-        tap.equal([line for line in raw.split(b"\n") if line.startswith(b"forged")], [], "and no line is forged")
-        tap.ok(len(re.findall(rb"\| echo: ", raw)) >= reached, "a line for each")
+        tap.equal(sorted(set(re.findall(rb"[^\n\t -~]+", raw))), [], f"{name}: the log has nothing but printable ASCII")
+        tap.equal([line for line in raw.split(b"\n") if line.startswith(b"forged")], [], f"{name}: no line of the log is forged")
+        tap.ok(len(re.findall(rb"\| echo: ", raw)) >= reached, f"{name}: the endpoint logs a line for each hostile handshake")
         site.stop()
 
 
 with tempfile.TemporaryDirectory() as directory:
     tree = stack.copy_tree(directory, "fcgi", "ws")
-    for name in servers.SERVERS:
+    for name in sites.SERVERS:
         check_server(name, tree)
 tap.done()

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The man pages: without a warning, complete, in agreement with the header and --help, and with an example that works."""
+"""The man pages: without a warning, complete, in agreement with the headers and --help, and with examples that work."""
 import os
 import pathlib
 import re
@@ -12,52 +12,79 @@ import stack
 import tap
 
 stack.need("mandoc")
-PAGES = ("ws/lib/websocket.3", "ws/lib/websocket_subscribe.3", "conf/duplex.7", "fcgi/duplex-fcgi.8")
+HEADERS = {"ws/lib/websocket.3": "ws/lib/websocket.h", "ws/lib/websocket_subscribe.3": "ws/lib/push.h"}
+# what the library itself is linked with
+NEEDED = re.findall(r"-l(?!websocket)\w+", re.search(r"^Libs: (.*)", (stack.ROOT / "ws/lib/duplex.pc").read_text(), re.M)[1])
+PAGES = (*HEADERS, "conf/duplex.7", "fcgi/duplex-fcgi.8")
+
+
+def source(page):
+    """A page as it is installed: those of the library are made with its headers."""
+    if page not in HEADERS:
+        return (stack.ROOT / page).read_text()
+    made = subprocess.run([stack.ROOT / "conf/install/manual", stack.ROOT / HEADERS[page], stack.ROOT / page], capture_output=True)
+    tap.equal((made.returncode, made.stderr.decode()), (0, ""), f"{page} is made with {HEADERS[page]}")
+    return made.stdout.decode()
+
+
+def run_mandoc(page, *options):
+    return subprocess.run(["mandoc", *options], input=SOURCES[page].encode(), capture_output=True).stdout.decode()
 
 
 def rendered(page):
-    output = subprocess.run(["mandoc", "-Tutf8", stack.ROOT / page], capture_output=True, check=True).stdout.decode()
-    return re.sub(r".\x08", "", output)
+    return re.sub(r".\x08", "", run_mandoc(page, "-Tutf8"))
 
 
 def check_lint():
     for page in PAGES:
-        output = subprocess.run(["mandoc", "-Tlint", "-Wstyle", stack.ROOT / page], capture_output=True).stdout.decode()
+        output = run_mandoc(page, "-Tlint", "-Wstyle")
         # what a page refers to need not be installed here, and it names the version that it belongs to
         found = [line for line in output.splitlines() if "referenced manual not found" not in line and "operating system explicitly" not in line]
         tap.equal(found, [], f"mandoc finds nothing in {page}")
 
 
 def check_functions(header, page, least):
+    text = SOURCES[page]
+    name_of_header = header
     header = (stack.ROOT / header).read_text()
     header = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
-    prototypes = re.findall(r"^([a-z][^;{}()#]*?)\b((?:is_)?websocket\w*)\(((?:[^()]|\([^()]*\))*)\);", header, re.M)
-    tap.ok(len(prototypes) >= least, f"{len(prototypes)} functions")
-    text = (stack.ROOT / page).read_text()
+    prototypes = re.findall(r"^([a-z][^;{}()#]*?)\b((?:is_)?websocket\w*)\(((?:[^()]|\([^()]*\))*)\)[ \nA-Z_]*;", header, re.M)
+    tap.ok(len(prototypes) >= least, f"{name_of_header} declares {len(prototypes)} functions, of at least {least}")
     names = re.findall(r"^\.Nm (\w+)", text, re.M)
-    tap.equal(sorted(names), sorted(name for _, name, _ in prototypes), f"{page} names each of them")
+    tap.equal(sorted(names), sorted(name for _, name, _ in prototypes), f"{page} names each function of {name_of_header}")
     synopsis = re.search(r"\.Sh SYNOPSIS\n(.*?)\.Sh", text, re.S)[1]
     for kind, name, arguments in prototypes:
         parts = " ".join(f'"{part.strip()}"' if " " in part.strip() else part.strip() for part in re.sub(r"\s+", " ", arguments).split(","))
         wanted = f".Ft {kind.strip()}\n.Fn {name} {parts}\n"
-        tap.ok(wanted in synopsis, f"with its prototype: {name}") or print(f"# wanted {wanted!r}")
-        tap.ok(re.search(rf"^\.Fn {name}\b", text.partition(".Sh DESCRIPTION")[2], re.M), "and what it does")
+        tap.ok(wanted in synopsis, f"{page} has the prototype of {name}") or print(f"# wanted {wanted!r}")
+        tap.ok(re.search(rf"^\.Ss {name}\n[^.]", text, re.M), f"{page} says what {name} does")
 
 
 def check_values():
     header = (stack.ROOT / "ws/lib/websocket.h").read_text()
-    text = (stack.ROOT / "ws/lib/websocket.3").read_text()
+    text = rendered("ws/lib/websocket.3")
     values = re.findall(r"^\t(WEBSOCKET_\w+) = ", header, re.M)
-    tap.ok(len(values) == 4 and all(f".It Dv {value}" in text for value in values), f"each value of the enum: {values}")
-    errors = set(re.findall(r"^ \* +(E[A-Z0-9]+)  ", header, re.M)) | set(re.findall(r"^\t \* +(E[A-Z0-9]+)  ", header, re.M))
-    tap.equal(set(re.findall(r"\.It Bq Er (\w+)", text)), errors, "and each errno")
+    tap.ok(len(values) == 4 and all(f"{value} = " in text for value in values), f"websocket(3) has each value of the enum: {values}")
+    errors = re.findall(r"^\t? \* +(E[A-Z0-9]+) +(\w+ \w+ \w+)", header, re.M)
+    lacking = [error for error, cause in errors if not re.search(rf"\b{error} +{cause}", text)]
+    tap.ok(len(errors) > 7 and not lacking, f"websocket(3) has each errno of the header with its cause; it lacks {lacking}")
 
 
 def check_options():
     usage = subprocess.run([stack.BUILD / "fcgi/duplex", "--help"], capture_output=True).stdout.decode()
     options = set(re.findall(r"^  --(\w+)", usage, re.M))
-    page = (stack.ROOT / "fcgi/duplex-fcgi.8").read_text()
-    tap.equal(set(re.findall(r"^\.It Fl -(\w+)", page, re.M)), options, "duplex-fcgi(8) has the options of --help")
+    tap.equal(set(re.findall(r"^\.It Fl -(\w+)", SOURCES["fcgi/duplex-fcgi.8"], re.M)), options, "duplex-fcgi(8) has the options of --help")
+
+
+def check_answers():
+    page = SOURCES["fcgi/duplex-fcgi.8"]
+    answers = page.partition(".Ss Answers")[2].partition(".Sh ENVIRONMENT")[0]
+    statuses = set(re.findall(r"^\t\{(\d\d\d), ", (stack.ROOT / "fcgi/http.c").read_text(), re.M))
+    tap.ok(len(statuses) >= 11, f"fcgi/http.c has {len(statuses)} statuses")
+    tap.equal({status for status in statuses if not re.search(rf"\b{status}\b", answers)}, set(), "duplex-fcgi(8) has every status that is answered")
+    routes = set(re.findall(r'^([A-Z]+)\("(.+?)"', (stack.ROOT / "fcgi/routes.h").read_text(), re.M))
+    lacking = {(method, path) for method, path in routes if not re.search(rf"{method} {re.escape(path)}(\s|$)", answers, re.M)}
+    tap.equal(lacking, set(), "duplex-fcgi(8) has every path of the route table, with its method")
 
 
 def example(page):
@@ -69,7 +96,7 @@ def compile_example(page, program, *libraries):
     program.with_suffix(".c").write_text(example(page))
     sanitizers = ["-fsanitize=address,undefined"] if stack.SANITIZED else []
     result = subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", *sanitizers, program.with_suffix(".c"), "-o", program,
-                             "-I", stack.ROOT / "ws/lib", stack.BUILD / "libwebsocket.a", *libraries], capture_output=True)
+                             "-I", stack.ROOT / "ws/lib", stack.BUILD / "libwebsocket.a", *libraries, *NEEDED], capture_output=True)
     tap.equal((result.returncode, result.stderr.decode()), (0, ""), f"the example of {page} is compiled without a warning")
 
 
@@ -80,13 +107,15 @@ def check_example():
         compile_example("ws/lib/websocket_subscribe.3", pathlib.Path(directory) / "chat", "-lhiredis")
         compile_example("ws/lib/websocket.3", program)
         result = subprocess.run([program], input=b"abc\n\n", capture_output=True, env={**os.environ, "GATEWAY_INTERFACE": "websocketd-CGI/0.1"})
-        tap.equal((result.returncode, result.stdout, result.stderr), (0, b"3 bytes\n0 bytes\n", b""), "and works")
+        tap.equal((result.returncode, result.stdout, result.stderr), (0, b"3 bytes\n0 bytes\n", b""), "the example of websocket(3) works")
 
 
+SOURCES = {page: source(page) for page in PAGES}
 check_lint()
 check_functions("ws/lib/websocket.h", "ws/lib/websocket.3", 14)
 check_functions("ws/lib/push.h", "ws/lib/websocket_subscribe.3", 2)
 check_values()
 check_options()
+check_answers()
 check_example()
 tap.done()

@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
-import servers
+import sites
 import stack
 import tap
 import units
@@ -37,12 +37,12 @@ class Service:
         self.start()
 
     def start(self):
-        """multiwatch does not tell a worker to end that it is just starting, for which systemd would kill that one in the end."""
+        """Stops the service. multiwatch misses a worker that it is just starting; systemd would kill that one in the end."""
         self.process = self.socket.start(self.command, stdout=self.log, stderr=self.log)
         stack.wait_until(lambda: len(self.workers()) == 4)
 
     def restart(self):
-        """What "make install" and "systemctl restart duplex-fcgi" do."""
+        """Does what "make install" and "systemctl restart duplex-fcgi" do."""
         new = self.binary.with_name(".new")
         shutil.copy(self.binary, new)
         new.rename(self.binary)
@@ -72,7 +72,7 @@ class Service:
 
 
 def load(site, action):
-    """20,000 requests, 32 at a time, with the action after each tenth but the last: how many failed; what the action returned."""
+    """Sends 20,000 requests, 32 at a time, with the action after each tenth of them but the last. Returns how many failed, and what the action returned."""
     results = [action()]
     command = ["ab", "-k", "-r", "-n", str(REQUESTS), "-c", "32", site.url("/echo?message=hi").replace("localhost", "127.0.0.1")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as ab:
@@ -88,36 +88,36 @@ def load(site, action):
 
 
 def check_replaced(name, prefix):
-    with servers.Site(name, idle=60) as site:
+    with sites.Site(name, idle=60) as site:
         service = Service(prefix, site)
         tap.equal(load(site, service.restart), (REQUESTS, 0, [0] * TIMES),
-                  f"{name}: {REQUESTS} requests while the program is replaced {TIMES} times: none fails")
-        tap.ok(stack.wait_until(service.are_new), "and the last binary runs")
+                  f"{name}: none of {REQUESTS} requests fails while the program is replaced {TIMES} times")
+        tap.ok(stack.wait_until(service.are_new), f"{name}: the workers run the last binary")
         done, failed, results = load(site, service.kill_one)
-        tap.ok(done == REQUESTS and failed <= len(results), f"and while {len(results)} workers are killed, one at a time: {failed} fail")
-        tap.equal(load(site, lambda: 0)[:2], (REQUESTS, 0), "and none afterwards")
+        tap.ok(done == REQUESTS and failed <= len(results), f"{name}: killing {len(results)} workers, one at a time, costs at most a request each: {failed} fail")
+        tap.equal(load(site, lambda: 0)[:2], (REQUESTS, 0), f"{name}: no request fails after the workers were killed")
         service.stop()
 
 
 async def check_endpoint(site):
     """Open connections keep the program that they have, the next ones get the new one."""
-    async with servers.connect(site) as before:
-        tap.equal(await servers.echo(before, "hi"), "hi", "an endpoint")
+    async with sites.connect(site) as before:
+        tap.equal(await sites.echo(before, "hi"), "hi", "an endpoint answers before it is replaced")
         new = site.directory / "ws/.new"
         new.write_text("#!/bin/sh\nwhile read -r _; do echo new; done\n")
         new.chmod(0o755)
         new.rename(site.directory / "ws/echo")
-        async with servers.connect(site) as after:
-            tap.equal(await servers.echo(after, "hi"), "new", "is replaced: the next connection runs the new one")
-        tap.equal(await servers.echo(before, "hi"), "hi", "and the open one what it had")
+        async with sites.connect(site) as after:
+            tap.equal(await sites.echo(after, "hi"), "new", "the next connection after an endpoint was replaced runs the new one")
+        tap.equal(await sites.echo(before, "hi"), "hi", "a connection that was open when its endpoint was replaced keeps the old one")
 
 
 with tempfile.TemporaryDirectory() as directory:
     prefix = pathlib.Path(directory)
     prefix.chmod(0o755)
-    tap.equal(units.install("install", prefix), (0, "", ""), "make install")
+    tap.equal(units.install("install", prefix), (0, "", ""), "make install ends with 0 and says nothing")
     for name in ("lighttpd", "apache", "nginx"):
         check_replaced(name, prefix)
-with servers.Site("lighttpd", idle=60) as site:
+with sites.Site("lighttpd", idle=60) as site:
     asyncio.run(check_endpoint(site))
 tap.done()

@@ -9,20 +9,31 @@ import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import rfc6455
-import servers
+import sites
 import stack
 import tap
 
-stack.need("curl", "spawn-fcgi", "multiwatch", *(server.program for server in servers.SERVERS.values()))
+stack.need("curl", "spawn-fcgi", "multiwatch", *(server.program for server in sites.SERVERS.values()))
 
 
 def ask(site, path):
     return subprocess.run(["curl", "-s", site.url(path)], capture_output=True).stdout
 
 
-async def converse(site, path, origin=None):
+def post(site, origin):
+    """The status of what a page with this Origin posts in the chat."""
+    command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", f"Origin: {origin}", "-d", "message=hi", site.url("/chat")]
+    return int(subprocess.run(command, capture_output=True).stdout)
+
+
+def port_of_websocketd(site):
+    sockets = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True).stdout.splitlines()
+    return next(line.split()[3].rsplit(":", 1)[1] for line in sockets if f"pid={site.pid('websocketd')}," in line)
+
+
+async def converse(site, path, origin=None, port=None):
     try:
-        async with rfc6455.connect(site.ws_url(path), origin=origin) as client:
+        async with rfc6455.connect(f"ws://127.0.0.1:{port or site.port}{path}", origin=origin) as client:
             await client.send("hi")
             return await asyncio.wait_for(client.recv(), 10)
     except rfc6455.Refused as error:
@@ -55,7 +66,11 @@ def check_server(name, tree):
         tap.equal(asyncio.run(converse(site, "/serialize/echo/", f"http://127.0.0.1:{site.port}")), "hi", f"{name}: a WebSocket from its own page")
         tap.equal(asyncio.run(converse(site, "/echo", "http://evil.example")), 403, f"{name}: none from another's")
         tap.equal(asyncio.run(converse(site, "/nothing")), 404, f"{name}: none where there is no endpoint")
-        stack.finish(site)
+        own, evil = f"http://127.0.0.1:{site.port}", "http://evil.example"
+        tap.equal((post(site, own), post(site, evil)), (202, 403), f"{name}: the chat takes what its own page posts, and not what another does")
+        around = [asyncio.run(converse(site, "/echo", origin, port_of_websocketd(site))) for origin in (evil, own, "null", None)]
+        tap.equal(around, [403] * 4, f"{name}: a page cannot go around the web server, to websocketd's port")
+        stack.finish(site, "superfluous response.WriteHeader call")  # what websocketd says for each handshake that it refuses
 
 
 def check_kill(name, tree):
@@ -76,12 +91,12 @@ def check_complete(name, server):
     tap.ok(f"`{server.fragment}`" in (stack.ROOT / "conf/README.md").read_text(), f"conf/README.md tells of {server.fragment}")
 
 
-for name, server in servers.SERVERS.items():
+for name, server in sites.SERVERS.items():
     check_complete(name, server)
 with tempfile.TemporaryDirectory() as directory:
     tree = stack.copy_tree(directory, "fcgi", "ws")
     add_server(tree)
-    for name in (*servers.SERVERS, "further"):
+    for name in (*sites.SERVERS, "further"):
         check_server(name, tree)
         check_kill(name, tree)
     check_further(tree)

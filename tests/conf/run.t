@@ -82,7 +82,7 @@ def check_death(name):
     with stack.Stack(TMPDIR=TMP.name) as site, open_socket(site):
         everything = stack.descendants(site.launch.pid)
         os.kill(site.pid(name), signal.SIGKILL)
-        tap.equal(site.launch.wait(30), 1, f"{name} is killed: status 1")
+        tap.equal(site.launch.wait(30), 1, f"the launcher exits with 1 when {name} is killed")
         stack.wait_until(lambda: not any(map(stack.is_alive, everything)), 1)
         tap.equal(([stack.name_of(pid) for pid in everything if stack.is_alive(pid)], os.listdir(TMP.name)), ([], []), f"{name} is killed: no process and no file is left")
         tap.equal(site.unexpected(), [f"run: {name} ended with status 137"], f"{name} is killed: one line says why")

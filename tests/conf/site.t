@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """
-The README's commands, as they stand there, from a fresh copy of the tree to a site that runs, behind Apache and behind
-lighttpd as Debian configures them, and back. Only systemctl is the test's own (tests/systemctl).
+The commands of README.md and conf/README.md, as they stand there, from a fresh copy of the tree to a site that runs, behind
+Apache and behind lighttpd as Debian configures them, and back. Only systemctl is the test's own (tests/lib/systemctl).
 """
 import asyncio
 import json
@@ -24,8 +24,8 @@ namespace.enter()
 
 
 def commands(server):
-    """The commands that the README has for this server."""
-    text = (stack.ROOT / "README.md").read_text()
+    """The commands that the documents have for this server."""
+    text = (stack.ROOT / "README.md").read_text() + (stack.ROOT / "conf/README.md").read_text()
     block = re.search(rf"Behind {server}\b.*?```sh\n(.*?)```", text, re.S)[1]
     return block.splitlines()
 
@@ -39,7 +39,7 @@ def shell(command, tree):
 
 
 def ask(path, *arguments):
-    output = subprocess.run(["curl", "-qs", "-m", "10", "-w", "%{http_code}", *arguments, f"http://localhost{path}"], capture_output=True).stdout
+    output = subprocess.run(["curl", "-qs", "-m", "60", "-w", "%{http_code}", *arguments, f"http://localhost{path}"], capture_output=True).stdout
     return output[-3:], output[:-3]
 
 
@@ -47,30 +47,30 @@ async def converse(path, **options):
     try:
         async with rfc6455.connect(f"ws://localhost{path}", **options) as client:
             await client.send("hi")
-            return await asyncio.wait_for(client.recv(), 10)
+            return await asyncio.wait_for(client.recv(), 60)
     except rfc6455.Refused as error:
         return error.status
 
 
 def log():
     """What was logged, but for what the servers and the stand-in always say, and Apache of a machine whose name it cannot look up."""
-    ordinary = re.compile(r"server (started|stopped)|AH0055[78]|^Listening on .* as 3\.$|^Communication attempt on fd 3\.|^Execing |^\d+:(C|M|signal-handler) ")
+    ordinary = re.compile(r"server (started|stopped)|AH0055[78]|^Listening on .* as 3\.$|^Communication attempt on fd 3\.|^Execing |Unexpected error while reading STD(ERR|OUT) from process|^\d+:(C|M|signal-handler) ")
     return [line for line in pathlib.Path("/run/systemctl/log").read_text().splitlines() if not ordinary.search(line)]
 
 
 def check_running():
-    if not tap.ok(stack.wait_until(lambda: ask("/echo?message=hi") == (b"200", b"hi"), 15), "the site comes up"):
+    if not tap.ok(stack.wait_until(lambda: ask("/echo?message=hi") == (b"200", b"hi"), 60), "the site comes up"):
         print("".join(f"# {line}\n" for line in log()))
         tap.done()
     tap.equal(ask("/echo?message=Hello%2C+World%21"), (b"200", b"Hello, World!"), "/echo?message= comes back")
-    tap.equal(ask("/echo"), (b"200", (stack.ROOT / "html/echo.html").read_bytes()), "/echo is the page")
-    tap.equal(ask("/serialize/echo/?message=hi"), (b"200", b"hi"), "/serialize/echo/ too")
+    tap.equal(ask("/echo"), (b"200", (stack.ROOT / "html/echo.html").read_bytes()), "the installed site has the page at /echo")
+    tap.equal(ask("/serialize/echo/?message=hi"), (b"200", b"hi"), "the installed site answers /serialize/echo/")
     for path in ("/echo", "/serialize/echo/"):
-        tap.equal(asyncio.run(converse(path)), "hi", f"{path} over WebSocket")
-    tap.equal(asyncio.run(converse("/echo", origin="http://localhost")), "hi", "from the site's own page")
-    tap.equal(asyncio.run(converse("/echo", origin="http://evil.example")), 403, "but not from another's")
+        tap.equal(asyncio.run(converse(path)), "hi", f"the installed site answers {path} over WebSocket")
+    tap.equal(asyncio.run(converse("/echo", origin="http://localhost")), "hi", "the installed site accepts a WebSocket from its own page")
+    tap.equal(asyncio.run(converse("/echo", origin="http://evil.example")), 403, "the installed site refuses a WebSocket from another site's page")
     tap.equal(ask("/")[0], b"200", "the site's own / is as before")
-    tap.equal(ask("/nothing")[0], b"404", "and so is its 404")
+    tap.equal(ask("/nothing")[0], b"404", "the site's own 404 is as before")
 
 
 def chat_commands(fragment, service):
@@ -86,7 +86,7 @@ def check_chat(server, service, tree):
     tap.equal(ask("/chat")[0], b"404", "/chat is the site's until it is claimed")
     for line in chat_commands(fragment, service):
         shell(line, tree)
-    tap.ok(stack.wait_until(lambda: ask("/chat?after=-1")[0] == b"200", 15), "/chat is served")
+    tap.ok(stack.wait_until(lambda: ask("/chat?after=-1")[0] == b"200", 60), "/chat is served")
     tap.ok(b"<title>Chat</title>" in ask("/chat")[1], "/chat is a page")
     tap.equal(ask("/chat", "--data-urlencode", "message=by HTTP")[0], b"202", "a message is posted to /chat")
     said = json.loads(asyncio.run(converse("/chat?after=-1", origin="http://localhost")))
@@ -111,11 +111,11 @@ def check_server(name, service):
         for line in lines:
             shell(line, tree)
         check_running()
-        tap.equal([address for address in listening() if not address.endswith(":80")], ["127.0.0.1:9001"], "beside port 80, websocketd on loopback")
+        tap.equal([address for address in listening() if not address.endswith(":80")], ["127.0.0.1:9001"], "beside port 80 the site listens with websocketd on loopback only")
         shell("systemctl restart duplex-ws", tree)
-        tap.ok(stack.wait_until(lambda: asyncio.run(converse("/echo")) == "hi", 10), "websocketd is restarted")
+        tap.ok(stack.wait_until(lambda: asyncio.run(converse("/echo")) == "hi", 60), "websocketd is restarted")
         check_chat(name, service, tree)
-        tap.equal(log(), [], "nothing in the log")
+        tap.equal(log(), [], "nothing is in the log of the installed site")
         shell("systemctl disable --now duplex-fcgi.socket duplex-fcgi duplex-ws", tree)
         shell("make uninstall", tree)
         left = [path for path in pathlib.Path("/usr/local").rglob("*") if not path.is_dir() or "duplex" in path.name]

@@ -33,7 +33,7 @@ CLIENTS = 100
 def check_files():
     paths = [directory / name for name in (*SERVICES, "duplex-fcgi.socket", "duplex-resident@echo.socket")]
     result = subprocess.run(["systemd-analyze", "verify", "--man=no", *paths], capture_output=True)
-    tap.equal((result.returncode, result.stdout, result.stderr), (0, b"", b""), "systemd-analyze verify is silent")
+    tap.equal((result.returncode, result.stdout, result.stderr), (0, b"", b""), "systemd-analyze verify finds nothing in the units")
     for name in SERVICES:
         output = subprocess.run(["systemd-analyze", "security", "--offline=true", directory / name], capture_output=True).stdout.decode()
         level = float(re.search(r"exposure level for \S+: ([\d.]+)", output)[1])
@@ -45,7 +45,7 @@ def check_files():
 
 
 def group(name):
-    """The system calls in a group of systemd's, or the one of that name."""
+    """Returns the system calls in a group of systemd's, or the one call of that name."""
     if not name.startswith("@"):
         return {name}
     output = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, check=True).stdout.decode()
@@ -64,7 +64,7 @@ def allowed():
 
 
 def used(trace):
-    """The system calls in what strace wrote, but for those that were not there or were not let in."""
+    """Returns the system calls in what strace wrote, without those that do not exist or were refused."""
     return set(re.findall(r"^(?:\d+ +)?(\w+)\(", trace.read_text(errors="replace"), re.M))
 
 
@@ -73,7 +73,7 @@ def names(pids):
 
 
 def check_fcgi():
-    """The FastCGI service on a socket of systemd's own tool, while strace looks on."""
+    """The FastCGI service on a socket of systemd's own tool, traced by strace."""
     path = prefix / "fcgi.sock"
     trace = prefix / "fcgi.trace"
     command = units.command(directory / "duplex-fcgi.service")
@@ -83,32 +83,32 @@ def check_fcgi():
     for query, wanted in (("message=hi", b"hi"), ("", b"<!DOCTYPE html>")):
         answer = subprocess.run(["cgi-fcgi", "-bind", "-connect", path], capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
                                 env={"PATH": os.environ["PATH"], "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/echo", "QUERY_STRING": query}).stdout
-        tap.ok(wanted in answer, f"its command answers: {wanted.decode()}")
+        tap.ok(wanted in answer, f"the command of duplex-fcgi.service answers: {wanted.decode()}")
     multiwatch = next(pid for pid in stack.descendants(service.pid) if stack.name_of(pid) == "multiwatch")
     forks = int(next(part for part in command if part.startswith("--forks=")).partition("=")[2])
-    tap.ok(stack.wait_until(lambda: names(stack.children(multiwatch)) == ["duplex-fcgi"] * forks), f"{forks} workers")
+    tap.ok(stack.wait_until(lambda: names(stack.children(multiwatch)) == ["duplex-fcgi"] * forks), f"the command of duplex-fcgi.service starts {forks} workers")
     workers = stack.children(multiwatch)
     os.kill(workers[0], signal.SIGKILL)
-    tap.ok(stack.wait_until(lambda: names(set(stack.children(multiwatch)) - set(workers)) == ["duplex-fcgi"]), "another for one that was killed")
+    tap.ok(stack.wait_until(lambda: names(set(stack.children(multiwatch)) - set(workers)) == ["duplex-fcgi"]), "a worker that was killed is replaced")
     peak = max(stack.memory(pid, "VmHWM", "status") for pid in stack.children(multiwatch))
     limit = int(units.read(directory / "duplex-fcgi.service")["Service", "MemoryMax"][0].rstrip("M"))
-    tap.ok(peak * forks / 1024 < limit / 2 or stack.SANITIZED, f"of {peak} KiB each, within {limit} MiB")
+    tap.ok(peak * forks / 1024 < limit / 2 or stack.SANITIZED, f"the workers of duplex-fcgi.service, of {peak} KiB each, are within half of {limit} MiB")
     os.kill(multiwatch, signal.SIGTERM)
     service.wait(30)
-    tap.equal(names(filter(stack.is_alive, workers)), [], "SIGTERM to multiwatch ends them")
-    tap.equal(used(trace) - allowed(), set(), f"no system call that the unit forbids, of {len(used(trace))}")
+    tap.equal(names(filter(stack.is_alive, workers)), [], "SIGTERM to multiwatch ends the workers")
+    tap.equal(used(trace) - allowed(), set(), f"the HTTP side makes no system call that its unit forbids, of {len(used(trace))}")
     text = trace.read_text(errors="replace")
-    tap.equal(re.findall(r"socket\(AF_(?!UNIX)\w+", text), [], "no socket of a family that it forbids")
+    tap.equal(re.findall(r"socket\(AF_(?!UNIX)\w+", text), [], "the HTTP side opens no socket of a family that its unit forbids")
     written = re.findall(r"open(?:at)?\([^)\n]*(?:O_WRONLY|O_RDWR|O_CREAT)[^)\n]*", text)
-    tap.equal([call for call in written if "/dev/" not in call], [], "no file opened to be written")
+    tap.equal([call for call in written if "/dev/" not in call], [], "the HTTP side opens no file to write to it")
 
 
 async def check_clients(service):
-    """What a connection costs websocketd, and whether the limits of the unit allow for as many as it lets in."""
+    """Measures what a connection costs websocketd, and compares that with the limits of the unit."""
     async def connect():
-        client = await rfc6455.connect("ws://127.0.0.1:9001/echo")
+        client = await rfc6455.connect("ws://127.0.0.1:9001/echo", origin=stack.ORIGIN)
         await client.send("hi")
-        tap.equal(await asyncio.wait_for(client.recv(), 30), "hi", "a message") if not clients else await client.recv()
+        tap.equal(await asyncio.wait_for(client.recv(), 30), "hi", "a message comes back from duplex-ws.service") if not clients else await client.recv()
         clients.append(client)
 
     clients = []
@@ -119,7 +119,7 @@ async def check_clients(service):
     after = cost(service)
     for client in clients:
         await client.close()
-    tap.ok(stack.wait_until(lambda: not stack.children(service), 10), "closed, and no process is left")
+    tap.ok(stack.wait_until(lambda: not stack.children(service), 10), "when the clients of duplex-ws.service are gone, no process is left")
     return [(now - then) / CLIENTS for then, now in zip(before, after)]
 
 
@@ -136,26 +136,26 @@ def check_limits(service):
     most = int(next(part for part in units.command(directory / "duplex-ws.service") if part.startswith("--maxforks=")).partition("=")[2])
     limits = {name: int(settings["Service", name][0].replace("G", "048576")) for name in ("TasksMax", "LimitNOFILE", "MemoryMax")}
     tap.ok(tasks * most + 50 <= limits["TasksMax"], f"{most} clients of {tasks:.2f} tasks each are within TasksMax={limits['TasksMax']}")
-    tap.ok(descriptors * most + 50 <= limits["LimitNOFILE"], f"and of {descriptors:.2f} descriptors within LimitNOFILE={limits['LimitNOFILE']}")
-    tap.ok(kib * most <= limits["MemoryMax"] / 2 or stack.SANITIZED, f"and, idle, of {kib:.0f} KiB within half of MemoryMax")
+    tap.ok(descriptors * most + 50 <= limits["LimitNOFILE"], f"{most} clients of {descriptors:.2f} descriptors each are within LimitNOFILE={limits['LimitNOFILE']}")
+    tap.ok(kib * most <= limits["MemoryMax"] / 2 or stack.SANITIZED, f"{most} idle clients of {kib:.0f} KiB each are within half of MemoryMax")
 
 
 def check_ws():
-    """The WebSocket service by its own command, first alone, then with strace looking on."""
+    """The WebSocket service by its own command, first alone, then traced by strace."""
     command = units.command(directory / "duplex-ws.service")
     for prelude, check in (([], check_limits), (["strace", "-f", "-qq", "-o", prefix / "ws.trace"], None)):
         service = subprocess.Popen([*prelude, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    env={"PATH": "/usr/bin:/bin", **{name: os.environ[name] for name in os.environ if name.endswith("SAN_OPTIONS")}})
-        tap.ok(stack.wait_until(lambda: stack.is_listening(9001, service.pid)), "its command listens")
+        tap.ok(stack.wait_until(lambda: stack.is_listening(9001, service.pid)), "the command of duplex-ws.service listens on port 9001")
         websocketd = next(pid for pid in (service.pid, *stack.descendants(service.pid)) if stack.name_of(pid) == "websocketd")
         check(websocketd) if check else asyncio.run(check_clients(websocketd))
         os.kill(websocketd, signal.SIGTERM)
         service.wait(30)
     trace = prefix / "ws.trace"
-    tap.equal(used(trace) - allowed(), set(), f"no system call that the unit forbids, of {len(used(trace))}")
+    tap.equal(used(trace) - allowed(), set(), f"the WebSocket side makes no system call that its unit forbids, of {len(used(trace))}")
     families = units.read(directory / "duplex-ws.service")["Service", "RestrictAddressFamilies"][0].split()
-    tap.equal(set(re.findall(r"socket\((AF_\w+)", trace.read_text(errors="replace"))) - set(families), set(), "no socket of a family that it forbids")
-    tap.equal(re.findall(r"mmap\([^)]*PROT_WRITE\|PROT_EXEC", trace.read_text(errors="replace")), [], "no memory both written and run")
+    tap.equal(set(re.findall(r"socket\((AF_\w+)", trace.read_text(errors="replace"))) - set(families), set(), "the WebSocket side opens no socket of a family that its unit forbids")
+    tap.equal(re.findall(r"mmap\([^)]*PROT_WRITE\|PROT_EXEC", trace.read_text(errors="replace")), [], "the WebSocket side maps no memory that is both written and run")
 
 
 def check_resident():
@@ -193,46 +193,46 @@ def check_redis():
     path.parent.mkdir()
     service = subprocess.Popen(["strace", "-f", "-qq", "-o", trace, *units.command(directory / "duplex-redis.service")],
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
-    tap.ok(stack.wait_until(path.exists), "its command listens")
+    tap.ok(stack.wait_until(path.exists), "the command of duplex-redis.service makes its socket")
     variables = {"PATH": os.environ["PATH"], "SCRIPT_NAME": "/chat", "REQUEST_METHOD": "GET", "QUERY_STRING": "after=-1"}
     answer = subprocess.run([prefix / "sbin/duplex-fcgi", f"--page={prefix}/share/duplex/html"], env=variables, capture_output=True).stdout
-    tap.ok(answer.startswith(b"Status: 200 "), "and /chat finds it")
+    tap.ok(answer.startswith(b"Status: 200 "), "/chat finds the Redis of duplex-redis.service")
     redis = next(pid for pid in stack.descendants(service.pid) if stack.name_of(pid) == "redis-server")
     os.kill(redis, signal.SIGTERM)
-    tap.equal(service.wait(30), 0, "SIGTERM ends it")
-    tap.equal(used(trace) - allowed(), set(), f"no system call that the unit forbids, of {len(used(trace))}")
+    tap.equal(service.wait(30), 0, "SIGTERM ends the Redis of duplex-redis.service with 0")
+    tap.equal(used(trace) - allowed(), set(), f"Redis makes no system call that its unit forbids, of {len(used(trace))}")
     text = trace.read_text(errors="replace")
-    tap.equal(re.findall(r"socket\(AF_(?!UNIX)\w+", text), [], "no socket of a family that it forbids")
+    tap.equal(re.findall(r"socket\(AF_(?!UNIX)\w+", text), [], "Redis opens no socket of a family that its unit forbids")
 
 
 def check_machines():
-    """What duplex(7) has for several machines: the services are let out to the one Redis, and to nothing else."""
+    """What duplex(7) has for several machines: the services may reach the one Redis, and nothing else."""
     written = units.for_machines(prefix / "share/man/man7/duplex.7")
     for name in ("duplex-ws", "duplex-fcgi"):
         override = directory / f"{name}.service.d/override.conf"
         override.parent.mkdir()
         override.write_text(written[name])
         result = subprocess.run(["systemd-analyze", "verify", "--man=no", directory / f"{name}.service"], capture_output=True)
-        tap.equal((result.returncode, result.stdout, result.stderr), (0, b"", b""), f"systemctl edit {name}: systemd-analyze verify is silent")
+        tap.equal((result.returncode, result.stdout, result.stderr), (0, b"", b""), f"systemctl edit {name}: systemd-analyze verify finds nothing")
         output = subprocess.run(["systemd-analyze", "security", "--offline=true", directory / f"{name}.service"], capture_output=True).stdout.decode()
         level = float(re.search(r"exposure level for \S+: ([\d.]+)", output)[1])
-        tap.ok(level <= 1.7, f"and security says {level}")
-        tap.equal(units.read(override)["Service", "EnvironmentFile"], [f"{prefix}/etc/duplex/redis"], "with the address from its file")
+        tap.ok(level <= 1.7, f"systemctl edit {name}: systemd-analyze security says {level}")
+        tap.equal(units.read(override)["Service", "EnvironmentFile"], [f"{prefix}/etc/duplex/redis"], f"systemctl edit {name}: the address of Redis comes from its file")
     trace = prefix / "redis-by-network.trace"
     with Redis(tcp=True) as redis:
         variables = {"PATH": os.environ["PATH"], "SCRIPT_NAME": "/chat", "REQUEST_METHOD": "GET", "QUERY_STRING": "after=-1", "DUPLEX_REDIS": redis.address}
         answer = subprocess.run(["strace", "-f", "-qq", "-o", trace, prefix / "sbin/duplex-fcgi", f"--page={prefix}/share/duplex/html"],
                                 env={**variables, "ASAN_OPTIONS": "detect_leaks=0"}, capture_output=True).stdout
-    tap.ok(answer.startswith(b"Status: 200 "), "Redis is reached by the network")
+    tap.ok(answer.startswith(b"Status: 200 "), "the HTTP side reaches Redis over the network, as several machines need it")
     let = [family for path in (directory / "duplex-fcgi.service", override) for family in units.read(path)["Service", "RestrictAddressFamilies"]]
-    tap.equal(set(re.findall(r"socket\((AF_\w+)", trace.read_text(errors="replace"))) - set(let), set(), f"by no socket of a family other than {' and '.join(let)}")
-    tap.equal(used(trace) - allowed(), set(), "and no system call that the unit forbids")
+    tap.equal(set(re.findall(r"socket\((AF_\w+)", trace.read_text(errors="replace"))) - set(let), set(), f"to reach Redis it opens no socket of a family other than {' and '.join(let)}")
+    tap.equal(used(trace) - allowed(), set(), "to reach Redis it makes no system call that the unit forbids")
 
 
 with tempfile.TemporaryDirectory() as top, tempfile.TemporaryFile("w+") as log:
     prefix = pathlib.Path(top)
     directory = prefix / "lib/systemd/system"
-    tap.equal(units.install("install", prefix), (0, "", ""), "make install")
+    tap.equal(units.install("install", prefix), (0, "", ""), "make install ends with 0 and says nothing")
     check_files()
     check_fcgi()
     check_ws()
@@ -242,5 +242,5 @@ with tempfile.TemporaryDirectory() as top, tempfile.TemporaryFile("w+") as log:
     log.seek(0)
     ordinary = r"^Listening on|^Communication attempt|^Execing|^Spawning child|file already closed|SIG(INT|TERM|KILL) unsuccessful to" + "|LeakSanitizer|LSAN_OPTIONS" * stack.SANITIZED  # not under strace
     unexpected = [line for line in log.read().splitlines() if not re.search(ordinary, line)]
-    tap.equal(unexpected, [], "nothing unexpected in the log")
+    tap.equal(unexpected, [], "nothing unexpected is in the log")
 tap.done()

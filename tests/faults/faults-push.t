@@ -108,7 +108,7 @@ def judge_chat(program, outcome, environment):
 
 
 def check_chat(program, table):
-    tap.equal(judge_chat(program, "goes on", {}), None, f"{program}: without a fault all comes")
+    tap.equal(judge_chat(program, "goes on", {}), None, f"{program}: without a fault every message comes")
     faulty.check(program, table, lambda outcome, environment: judge_chat(program, outcome, environment))
 
 
@@ -148,7 +148,7 @@ def run_duplex(environment):
 
 
 def is_right(answer, posted, in_redis):
-    """A message that was taken is there; what is there is all of what is read."""
+    """A message that was taken is in Redis, and all that is in Redis is read."""
     status, text = answer
     if status == 202:
         return (text.strip(), posted[-1]) in in_redis
@@ -174,7 +174,7 @@ def judge_duplex(outcome, environment):
 
 
 def check_duplex():
-    tap.equal(judge_duplex("goes on", {}), None, "duplex: without a fault all is answered")
+    tap.equal(judge_duplex("goes on", {}), None, "duplex: without a fault every request is answered")
     faulty.check("duplex", DUPLEX, judge_duplex)
 
 

@@ -34,13 +34,13 @@ static void forget_fault(void)
 	unsetenv("FAULT");
 }
 
-/* what is done after main, as by gcov, is not the program's */
+/* calls after main, such as those of gcov, are not counted */
 __attribute__((constructor)) static void prepare_end(void)
 {
 	atexit(forget_fault);
 }
 
-/* 0 if this call is to be left alone, -1 with errno set if it is to fail, 1 if it is to do a part
+/* Returns 0 if this call shall work, -1 with errno set if it shall fail, 1 if it shall do a part.
  */
 static int strike(const char *name)
 {
@@ -59,7 +59,7 @@ static int strike(const char *name)
 	return error ? -1 : 1;
 }
 
-/* a wrapper that passes its arguments on, or fails with what it is given */
+/* a wrapper that passes its arguments on, or fails with the given value */
 /* clang-format off */
 #define WRAP(type, name, failure, parameters, ...)    \
 	type __real_##name parameters;                \

@@ -65,7 +65,7 @@ def write_messages(pipe):
 
 
 def run_echo(environment):
-    """The endpoint's output, its exit status, and what it had to say. Nothing is read before all is written."""
+    """Returns the endpoint's output, its exit status and its standard error. Nothing is read before all is written."""
     with subprocess.Popen([stack.BUILD / "faults/echo"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
                           env={**fcgi.INHERITED, "GATEWAY_INTERFACE": "websocketd-CGI/0.1", "REMOTE_ADDR": "192.0.2.1", **environment}) as process:
         writer = threading.Thread(target=write_messages, args=(process.stdin,))
@@ -79,7 +79,7 @@ def run_echo(environment):
 
 
 def judge_echo(outcome, output, status, said):
-    """What is wrong with this, or None."""
+    """Returns what is wrong with this outcome, or None."""
     if not ECHOED.startswith(output):
         return "something is lost or doubled"
     if outcome == "goes on" and (output, status, said) != (ECHOED, 0, b""):
@@ -92,7 +92,7 @@ def judge_echo(outcome, output, status, said):
 
 
 def check_echo():
-    tap.equal(judge_echo("goes on", *run_echo({})), None, "without a fault all comes back")
+    tap.equal(judge_echo("goes on", *run_echo({})), None, "echo: without a fault every message comes back")
     faulty.check("echo", ECHO, lambda outcome, environment: judge_echo(outcome, *run_echo(environment)))
 
 
@@ -129,7 +129,7 @@ def judge_fastcgi(outcome, wanted, answers, status, said):
 
 def check_fastcgi(program, table, page, family):
     wanted, status, said = run_fastcgi(program, page, family, {})
-    tap.equal((wanted[0], wanted[4], status, said), (b"one", b"two", 0, b""), f"{program}: without a fault all is answered")
+    tap.equal((wanted[0], wanted[4], status, said), (b"one", b"two", 0, b""), f"{program}: without a fault every request is answered")
     faulty.check(program, table, lambda outcome, environment: judge_fastcgi(outcome, wanted, *run_fastcgi(program, page, family, environment)))
 
 

@@ -44,7 +44,7 @@ def form(text):
 def texts_after(after):
     status, headers, body = curl(query=f"?after={after}")
     tap.ok(status == 200 and headers["content-type"] == "application/x-ndjson; charset=utf-8" and int(headers["content-length"]) == len(body),
-           f"after={after}: lines of JSON")
+           f"after={after}: the answer is lines of JSON")
     lines = body.decode().split("\n")
     return [json.loads(line) for line in lines[:-1]] if lines[-1] == "" else None
 
@@ -56,14 +56,14 @@ def check_publish():
         tap.ok(status == 202 and re.fullmatch(rb"\d+-\d+\n", body) and headers["cache-control"] == "no-store", f"POST {tap.shorten(text[:20])}: 202 and an id")
         ids.append(body.decode().strip())
     messages = texts_after("0-0")
-    tap.equal(messages, [{"id": id_, "text": text} for id_, text in zip(ids, TEXTS)], "each is there as it was sent, in order")
-    tap.equal(texts_after(ids[2]), messages[3:], "after an id: what came after it")
-    tap.equal(texts_after(ids[-1]), [], "after the last: nothing")
+    tap.equal(messages, [{"id": id_, "text": text} for id_, text in zip(ids, TEXTS)], "each message is there as it was sent, in order")
+    tap.equal(texts_after(ids[2]), messages[3:], "after= with an id gives what came after that message")
+    tap.equal(texts_after(ids[-1]), [], "after= with the last id gives nothing")
     for number, wanted in ((1, 1), (3, 3), (0, 0), (1000, len(TEXTS))):
-        tap.equal(texts_after(f"-{number}"), messages[len(messages) - wanted:], f"-{number}: the last {wanted}")
+        tap.equal(texts_after(f"-{number}"), messages[len(messages) - wanted:], f"after=-{number} gives the last {wanted}")
     status, headers, body = curl("-I", query="?after=0-0")
     length = sum(len(json.dumps(message, separators=(",", ":"), ensure_ascii=False)) for message in messages)
-    tap.ok(status == 200 and body == b"" and int(headers["content-length"]) > length, "HEAD: the length without the body")
+    tap.ok(status == 200 and body == b"" and int(headers["content-length"]) > length, "HEAD has the length of the lines and no body")
 
 
 def check_hundreds():
@@ -76,8 +76,8 @@ def check_hundreds():
     first = texts_after(before)
     second = texts_after(first[-1]["id"])
     third = texts_after(second[-1]["id"])
-    tap.equal([message["text"] for message in first + second + third], wanted, "after an id: 100 at once, and the rest after the last of them")
-    tap.equal(texts_after("-99999999999999999999")[-1]["text"], wanted[-1], "a number too large is as many as there may be")
+    tap.equal([message["text"] for message in first + second + third], wanted, "after= with an id gives 100 at once, and the rest after the last of them")
+    tap.equal(texts_after("-99999999999999999999")[-1]["text"], wanted[-1], "after= with a number too large gives as many as there may be")
 
 
 def check_large():
@@ -89,8 +89,8 @@ def check_large():
     parts = []
     while part := texts_after(parts[-1][-1]["id"] if parts else before):
         parts.append(part)
-    tap.equal([message["text"] for part in parts for message in part], wanted, "20 of the longest: each is there once, in order")
-    tap.equal([len(part) for part in parts], [8, 8, 4], "128 KiB at once, and the message that reaches them")
+    tap.equal([message["text"] for part in parts for message in part], wanted, "20 messages of the longest kind are each there once, in order")
+    tap.equal([len(part) for part in parts], [8, 8, 4], "after= gives 128 KiB at once, and the message that reaches them")
 
 
 def check_refused():
@@ -114,9 +114,9 @@ def check_refused():
         tap.equal((status, headers.get("allow")), (wanted, "get, head, post" if wanted == 405 else None), f"{body[:20]!r}, {len(body)} bytes {arguments}: {wanted}")
     tap.equal(int(redis.ask("XLEN", "duplex:chat")) - before, sum(wanted == 202 for _, wanted, _ in table), "what is refused is not published")
     for after in ("", "x", "-", "-x", "--5", "-5x", "-5%00", "-5%00x", "1", "1-", "1-1-1", "$", "%2B", "0-0%00"):
-        tap.equal(curl(query=f"?after={after}")[0], 400, f"after={after!r}: 400")
+        tap.equal(curl(query=f"?after={after}")[0], 400, f"after={after!r} is refused with 400")
     output = subprocess.run(["curl", "-s", "-i", "-d", "message=hi", site.url("/echo")], capture_output=True).stdout
-    tap.ok(output.startswith(b"HTTP/1.1 405 ") and b"\r\nAllow: GET, HEAD\r\n" in output, "POST to /echo: 405 as before")
+    tap.ok(output.startswith(b"HTTP/1.1 405 ") and b"\r\nAllow: GET, HEAD\r\n" in output, "POST to /echo is still answered 405")
 
 
 def cgi(body=b"", **variables):
@@ -125,26 +125,26 @@ def cgi(body=b"", **variables):
     head, _, text = result.stdout.partition(b"\r\n\r\n")
     status = int(head.split()[1])
     said = b"duplex: Redis at " if status == 503 else b""
-    tap.ok(result.returncode == 0 and result.stderr.startswith(said) and result.stderr.count(b"\n") == (status == 503), "as CGI, from the shell")
+    tap.ok(result.returncode == 0 and result.stderr.startswith(said) and result.stderr.count(b"\n") == (status == 503), "as CGI, /chat exits with 0 and reports only a Redis that it cannot reach")
     return status, text
 
 
 def check_cgi():
     status, id_ = cgi(b"message=over+CGI")
-    tap.equal(status, 202, "POST")
+    tap.equal(status, 202, "as CGI, a POST is answered 202")
     status, text = cgi(REQUEST_METHOD="GET", QUERY_STRING="after=-1")
-    tap.equal((status, json.loads(text)), (200, {"id": id_.decode().strip(), "text": "over CGI"}), "GET gives what was posted")
-    tap.equal(cgi(REQUEST_METHOD="HEAD", QUERY_STRING="after=-1"), (200, b""), "HEAD")
-    tap.equal(cgi(REQUEST_METHOD="PUT")[0], 405, "PUT")
-    tap.equal(cgi(b"message=hi", CONTENT_LENGTH="11")[0], 400, "a body that is shorter than CONTENT_LENGTH")
-    tap.equal(cgi(b"message=hi, and what is not its body", CONTENT_LENGTH="10")[0], 202, "of a longer one the rest is not read")
-    tap.equal(json.loads(cgi(REQUEST_METHOD="GET", QUERY_STRING="after=-1")[1])["text"], "hi", "and not published")
-    tap.equal(cgi(b"message=hi&" + b"x" * 60000)[0], 413, "a body of no told length that is too long")
+    tap.equal((status, json.loads(text)), (200, {"id": id_.decode().strip(), "text": "over CGI"}), "as CGI, GET gives what was posted")
+    tap.equal(cgi(REQUEST_METHOD="HEAD", QUERY_STRING="after=-1"), (200, b""), "as CGI, HEAD is answered without a body")
+    tap.equal(cgi(REQUEST_METHOD="PUT")[0], 405, "as CGI, PUT is answered 405")
+    tap.equal(cgi(b"message=hi", CONTENT_LENGTH="11")[0], 400, "a body that is shorter than CONTENT_LENGTH is refused with 400")
+    tap.equal(cgi(b"message=hi, and what is not its body", CONTENT_LENGTH="10")[0], 202, "of a body that is longer than CONTENT_LENGTH the rest is not read")
+    tap.equal(json.loads(cgi(REQUEST_METHOD="GET", QUERY_STRING="after=-1")[1])["text"], "hi", "what follows the body is not published")
+    tap.equal(cgi(b"message=hi&" + b"x" * 60000)[0], 413, "a body without CONTENT_LENGTH that is too long is refused with 413")
     tap.equal([cgi(b"message=hi", HTTP_ORIGIN="http://a", **host)[0] for host in ({"HTTP_HOST": "a"}, {"HTTP_HOST": "b"}, {})], [202, 403, 403],
-              "an Origin that is the Host, is not, or has none to be")
-    tap.equal([cgi(b"message=hi", CONTENT_LENGTH=length)[0] for length in ("", "0", "50177", "9" * 30)], [202, 400, 413, 413], "CONTENT_LENGTH none, 0, too much")
-    tap.equal(cgi(b"message=hi", DUPLEX_REDIS="/nowhere/redis.sock")[0], 503, "without Redis: 503")
-    tap.equal(cgi(b"message=hi", DUPLEX_REDIS="127.0.0.1:1")[0], 503, "a port where nobody listens: 503")
+              "an Origin is accepted if it is the Host, and not if it is another or there is no Host")
+    tap.equal([cgi(b"message=hi", CONTENT_LENGTH=length)[0] for length in ("", "0", "50177", "9" * 30)], [202, 400, 413, 413], "CONTENT_LENGTH may be absent, but neither 0 nor more than a form can have")
+    tap.equal(cgi(b"message=hi", DUPLEX_REDIS="/nowhere/redis.sock")[0], 503, "as CGI, /chat is answered 503 without Redis")
+    tap.equal(cgi(b"message=hi", DUPLEX_REDIS="127.0.0.1:1")[0], 503, "DUPLEX_REDIS with a port where nobody listens is answered 503")
 
 
 def check_addresses():
@@ -158,8 +158,8 @@ def check_addresses():
         for address in (f"redis://{quoted}@localhost:{redis.port}/0", f"{PASSWORD}@localhost:{redis.port}", f"redis://:{urllib.parse.quote(PASSWORD)}@127.0.0.1:{redis.port}/3",
                         local.address, f"unix://{local.address}", f"unix:{local.address}?db=1"):
             tap.equal(cgi(b"message=hi", DUPLEX_REDIS=address)[0], 202, f"DUPLEX_REDIS={tap.shorten(re.sub('/tmp/[^/]*', '', address))}: 202")
-        tap.equal(cgi(b"message=hi", DUPLEX_REDIS_FILE=str(file), DUPLEX_REDIS="/nowhere")[0], 202, "an address in a file: 202")
-        tap.equal(local.ask("-n", "1", "XLEN", "duplex:chat"), "1", "a database of its own is used")
+        tap.equal(cgi(b"message=hi", DUPLEX_REDIS_FILE=str(file), DUPLEX_REDIS="/nowhere")[0], 202, "DUPLEX_REDIS_FILE names a file with the address, and POST is answered 202")
+        tap.equal(local.ask("-n", "1", "XLEN", "duplex:chat"), "1", "the number of a database in the address is used")
         file.unlink()
         for status, wanted, variables in (
                 (2, "DUPLEX_REDIS is not a valid address: ", {"DUPLEX_REDIS": "nonsense"}), (2, "DUPLEX_REDIS is not a valid address: ", {"DUPLEX_REDIS": "secret@"}),
@@ -181,16 +181,16 @@ def check_gone():
         post(b"message=before")
     redis.kill()
     redis.start()
-    tap.equal([post(b"message=after")[0] for _ in range(8)], [202] * 8, "Redis restarted between two requests: nobody notices")
+    tap.equal([post(b"message=after")[0] for _ in range(8)], [202] * 8, "after a restart of Redis between two requests each worker answers 202")
     redis.kill()
-    tap.equal([post(b"message=hi")[0], curl(query="?after=-1")[0], curl()[0]], [503, 503, 200], "Redis is gone: 503 but for the page")
+    tap.equal([post(b"message=hi")[0], curl(query="?after=-1")[0], curl()[0]], [503, 503, 200], "while Redis is gone, /chat is answered 503, but not its page")
     redis.start()
     back = stack.wait_until(lambda: [post(b"message=hi")[0], curl(query="?after=-1")[0]] == [202, 200], 2)
-    tap.ok(back, "and back within two seconds")
+    tap.ok(back, "within two seconds of Redis coming back /chat works")
 
 
 def check_parts():
-    """Straight to a worker: a body that is broken off, or never all there, is no message."""
+    """Straight to a worker: a body that is broken off, or never complete, is not published."""
     before = redis.ask("XLEN", "duplex:chat")
     workers = fcgi.Workers(DUPLEX_REDIS=redis.address)
     variables = {b"REQUEST_METHOD": b"POST", b"SCRIPT_NAME": b"/chat", b"CONTENT_TYPE": FORM.encode(), b"CONTENT_LENGTH": b"15"}
@@ -199,10 +199,10 @@ def check_parts():
         client = workers.connect()
         client.sendall(start + rest)
         client.close()
-        tap.equal(redis.ask("XLEN", "duplex:chat"), before, f"{name} and then the end of the connection")
+        tap.equal(redis.ask("XLEN", "duplex:chat"), before, f"{name} of a body and then the end of the connection publishes nothing")
     client = workers.connect()
     client.sendall(start + fcgi.record(5, b"message=par") + fcgi.record(5))
-    tap.ok(b"Status: 400 " in fcgi.read_all(client), "less than Content-Length says: 400")
+    tap.ok(b"Status: 400 " in fcgi.read_all(client), "a body that is shorter than Content-Length is refused with 400")
     client = workers.connect()
     client.sendall(start)
     client.settimeout(1.5)  # between two bytes
@@ -215,11 +215,11 @@ def check_parts():
             break
     tap.ok(b"Status: 408 " in answer, f"a body that comes a byte in a second and a half: 408 after {time.monotonic() - began:.0f} seconds")
     client.close()
-    tap.equal(redis.ask("XLEN", "duplex:chat"), before, "none of them is published")
+    tap.equal(redis.ask("XLEN", "duplex:chat"), before, "a body that never was complete is not published")
     client = workers.connect()
     client.sendall(start + fcgi.record(5, b"message=partial") + fcgi.record(5))
-    tap.ok(b"Status: 202 " in fcgi.read_all(client), "a whole one is, by the same worker")
-    tap.equal(workers.stop(), [(0, b"")], "which had nothing to say")
+    tap.ok(b"Status: 202 " in fcgi.read_all(client), "the worker that cut off a slow body takes a complete one")
+    tap.equal(workers.stop(), [(0, b"")], "a worker that met incomplete bodies exits with 0 and says nothing")
 
 
 def check_stopped():
@@ -243,7 +243,7 @@ def check_stopped():
 
 
 def check_refuses():
-    """A Redis that is there and refuses: 503, of which the log tells once, with what Redis says, until it publishes again."""
+    """A Redis that runs and refuses is answered 503. The log says so once, with what Redis says, until it publishes again."""
     workers = fcgi.Workers(DUPLEX_REDIS=redis.address)
 
     def ask(method, query=b"", body=b""):
@@ -254,17 +254,17 @@ def check_refuses():
 
     for _ in range(2):
         redis.ask("CONFIG", "SET", "maxmemory", "1")
-        tap.equal([post_and_read() for _ in range(3)], [(503, 200)] * 3, "Redis is full: what is there can be read")
+        tap.equal([post_and_read() for _ in range(3)], [(503, 200)] * 3, "while Redis is full, POST is answered 503 and earlier messages can be read")
         redis.ask("CONFIG", "SET", "maxmemory", "0")
-        tap.equal(post_and_read(), (202, 200), "and room is made")
+        tap.equal(post_and_read(), (202, 200), "when Redis has room again, POST is answered 202")
     redis.ask("RENAME", "duplex:chat", "away")
     redis.ask("SET", "duplex:chat", "of another kind")
-    tap.equal((post_and_read(), ask(b"GET", b"after=0-1")), ((503, 503), 503), "the channel is no stream")
+    tap.equal((post_and_read(), ask(b"GET", b"after=0-1")), ((503, 503), 503), "while the key of the channel is not a stream, POST and GET are answered 503")
     redis.ask("RENAME", "away", "duplex:chat")
-    tap.equal(post_and_read(), (202, 200), "and is one again")
+    tap.equal(post_and_read(), (202, 200), "when the key of the channel is a stream again, POST is answered 202")
     (status, said), = workers.stop()
     lines = [line.partition(": Redis: ")[2].split()[0] for line in said.decode().splitlines()]
-    tap.equal((status, lines), (0, ["OOM", "OOM", "WRONGTYPE"]), "the log has a line for each time")
+    tap.equal((status, lines), (0, ["OOM", "OOM", "WRONGTYPE"]), "the log has a line for each time that Redis refused")
 
 
 with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:

@@ -33,48 +33,48 @@ def body(output):
 
 def check_cgi():
     result = run(REQUEST_METHOD="GET", SCRIPT_NAME="/echo", QUERY_STRING="message=hi")
-    tap.equal((result.returncode, result.stderr), (0, b""), "CGI from the shell")
+    tap.equal((result.returncode, result.stderr), (0, b""), "as CGI, the program exits with 0 and says nothing")
     tap.equal(result.stdout, b"Status: 200 OK\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-              b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\n\r\nhi", "its answer")
+              b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\n\r\nhi", "as CGI, the answer has its headers and the message")
     page = (stack.ROOT / "html/echo.html").read_bytes()
-    tap.equal(body(run(REQUEST_METHOD="GET", SCRIPT_NAME="/echo").stdout), page, "the page, without QUERY_STRING")
+    tap.equal(body(run(REQUEST_METHOD="GET", SCRIPT_NAME="/echo").stdout), page, "as CGI without QUERY_STRING, /echo is the page")
     with open("/dev/full", "wb") as full:
         result = subprocess.run([DUPLEX], stdin=subprocess.DEVNULL, cwd=stack.ROOT, stdout=full, stderr=subprocess.PIPE,
                                 env={**fcgi.INHERITED, "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/echo"})
-    tap.ok(result.returncode == 1 and b"standard output: No space left" in result.stderr, "a full disk is a failure")
+    tap.ok(result.returncode == 1 and b"standard output: No space left" in result.stderr, "standard output on a full disk is an error, which is told")
 
 
 def check_usage():
     result = run("--help")
-    tap.ok(result.returncode == 0 and result.stdout.startswith(b"usage: duplex ") and not result.stderr, "--help")
+    tap.ok(result.returncode == 0 and result.stdout.startswith(b"usage: duplex ") and not result.stderr, "--help prints the usage and exits with 0")
     result = run("--version")
-    tap.ok(result.returncode == 0 and result.stdout.startswith(b"duplex (duplex) ") and not result.stderr, "--version")
+    tap.ok(result.returncode == 0 and result.stdout.startswith(b"duplex (duplex) ") and not result.stderr, "--version prints the version and exits with 0")
     page = sockets / ("long/" * 900)
     result = run(f"--page={page}", REQUEST_METHOD="GET")
-    tap.ok(result.returncode == 1 and b"File name too long" in result.stderr, "a path that is too long")
+    tap.ok(result.returncode == 1 and b"File name too long" in result.stderr, "a path that is too long to be served is an error, which is told")
     result = run()
-    tap.equal(result.returncode, 2, "neither a listening socket nor CGI: usage")
-    tap.ok(b"not a listening socket" in result.stderr and result.stderr.count(b"\n") == 1, "in one line")
+    tap.equal(result.returncode, 2, "without a listening socket and without CGI the exit status is 2")
+    tap.ok(b"not a listening socket" in result.stderr and result.stderr.count(b"\n") == 1, "without a listening socket and without CGI one line says what is missing")
     left, right = socket.socketpair()
-    tap.equal(run(stdin=left).returncode, 2, "nor is a connected socket one")
+    tap.equal(run(stdin=left).returncode, 2, "a connected socket is not taken for a listening one")
     left.close()
     right.close()
     for arguments in (["--nonsense"], ["argument"], ["--page"]):
         result = run(*arguments, REQUEST_METHOD="GET")
-        tap.ok(result.returncode == 2 and b"usage:" in result.stderr, f"{arguments[0]}: usage")
+        tap.ok(result.returncode == 2 and b"usage:" in result.stderr, f"{arguments[0]} is answered with the usage and exit status 2")
     for option in ("--page", "--endpoints"):
         result = run(f"{option}=/nowhere", REQUEST_METHOD="GET", SCRIPT_NAME="/echo", QUERY_STRING="message=hi")
-        tap.ok(result.returncode == 1 and result.stdout == b"", f"{option}: no such directory: an error at start")
+        tap.ok(result.returncode == 1 and result.stdout == b"", f"{option} with a directory that does not exist is an error at the start")
         tap.ok(option.encode() in result.stderr and b"/nowhere" in result.stderr and b"No such file" in result.stderr,
-               "that names it")
+               f"{option} with a directory that does not exist is named by one line")
     result = run("--endpoints=Makefile", REQUEST_METHOD="GET")
-    tap.ok(result.returncode == 1 and b"Makefile: not a directory" in result.stderr, "--endpoints: no directory")
+    tap.ok(result.returncode == 1 and b"Makefile: not a directory" in result.stderr, "--endpoints with a file in place of a directory is an error at the start")
     for name in ("a directory", "a FIFO"):
         page = sockets / name
         page.mkdir()
         (page / "echo.html").mkdir() if name == "a directory" else os.mkfifo(page / "echo.html")
         result = run(f"--page={page}", REQUEST_METHOD="GET", SCRIPT_NAME="/echo")
-        tap.ok(result.returncode == 1 and re.search(b"echo.html: (Is a directory|Invalid argument)\n", result.stderr), f"{name} is no file of the page")
+        tap.ok(result.returncode == 1 and re.search(b"echo.html: (Is a directory|Invalid argument)\n", result.stderr), f"{name} in place of a file of the page is an error at the start")
 
 
 def fastcgi(path, **variables):
@@ -89,14 +89,14 @@ def check_spawn_fcgi():
     subprocess.run(["spawn-fcgi", "-s", path, "-P", pid_file, "-d", stack.ROOT, "--", DUPLEX], check=True,
                    env={**fcgi.INHERITED, "PATH": os.environ["PATH"]}, stdout=subprocess.DEVNULL)
     pid = int(pid_file.read_text())
-    tap.equal(body(fastcgi(path, QUERY_STRING="message=over+FastCGI")), b"over FastCGI", "under spawn-fcgi")
+    tap.equal(body(fastcgi(path, QUERY_STRING="message=over+FastCGI")), b"over FastCGI", "under spawn-fcgi a request is answered")
     letters = "x" * 65528
-    tap.equal(body(fastcgi(path, QUERY_STRING=f"message={letters}")), letters.encode(), "64 KiB of query")
+    tap.equal(body(fastcgi(path, QUERY_STRING=f"message={letters}")), letters.encode(), "a query of 64 KiB is answered")
     many = "&".join(f"message={i}" for i in range(1000))
-    tap.equal(body(fastcgi(path, QUERY_STRING=many)), b"999", "a thousand parameters: the last counts")
-    tap.equal(fastcgi(path, REQUEST_METHOD="DELETE")[:11], b"Status: 405", "DELETE")
+    tap.equal(body(fastcgi(path, QUERY_STRING=many)), b"999", "of a thousand parameters of one name the last counts")
+    tap.equal(fastcgi(path, REQUEST_METHOD="DELETE")[:11], b"Status: 405", "DELETE is answered 405")
     os.kill(pid, signal.SIGTERM)
-    tap.ok(stack.wait_until(lambda: not stack.is_alive(pid)), "SIGTERM ends it")
+    tap.ok(stack.wait_until(lambda: not stack.is_alive(pid)), "SIGTERM ends the program under spawn-fcgi")
 
 
 def check_sigterm():
@@ -108,18 +108,18 @@ def check_sigterm():
     other = workers.connect()
     other.sendall(fcgi.REQUEST)
     client.sendall(fcgi.REQUEST[40:])
-    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(client), "SIGTERM: that request is answered")
-    tap.equal(workers.stop_first(), (0, b""), "then the worker exits 0")
+    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(client), "after SIGTERM a worker answers the request in its hands")
+    tap.equal(workers.stop_first(), (0, b""), "after SIGTERM and that answer the worker exits with 0")
     workers.start()
-    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(other), "the request that waited is answered, by it or by the next worker")
-    tap.equal(workers.stop_first(), (0, b""), "which exits 0 when idle")
+    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(other), "a request that waited at SIGTERM is answered, by that worker or by the next one")
+    tap.equal(workers.stop_first(), (0, b""), "after SIGTERM an idle worker exits with 0")
     for sig in (signal.SIGINT, signal.SIGUSR1):
         workers.start()
-        tap.equal(workers.stop_first(sig), (0, b""), f"{sig.name}, which process managers send, does the same")
+        tap.equal(workers.stop_first(sig), (0, b""), f"{sig.name}, which process managers send, ends a worker with 0")
 
 
 def check_sigterm_under_load():
-    """TERM at any moment: each request is answered or still in the backlog, none is lost."""
+    """SIGTERM may come at any moment. Each request is answered or still in the backlog, and none is lost."""
     workers = fcgi.Workers(2)
     answers = []
 
@@ -139,8 +139,8 @@ def check_sigterm_under_load():
         endings.append(workers.stop_first())
     for thread in threads:
         thread.join()
-    tap.equal((len(answers), all(answers)), (800, True), "800 requests, 8 at a time, with 20 workers replaced: all answered")
-    tap.equal(set(endings + workers.stop()), {(0, b"")}, "each worker exits 0")
+    tap.equal((len(answers), all(answers)), (800, True), "800 requests, 8 at a time, are all answered while 20 workers are replaced")
+    tap.equal(set(endings + workers.stop()), {(0, b"")}, "each of 20 replaced workers exits with 0")
 
 
 def check_tcp():
@@ -148,8 +148,8 @@ def check_tcp():
     for addresses, answered in (("127.0.0.1", True), ("192.0.2.1", False)):
         workers = fcgi.Workers(family=socket.AF_INET, FCGI_WEB_SERVER_ADDRS=addresses)
         for _ in range(2):
-            tap.equal(b"\r\n\r\nwhole" in fcgi.exchange(workers, fcgi.REQUEST), answered, f"TCP, FCGI_WEB_SERVER_ADDRS={addresses}")
-        tap.equal(workers.stop(), [(0, b"")], "and the worker ends")
+            tap.equal(b"\r\n\r\nwhole" in fcgi.exchange(workers, fcgi.REQUEST), answered, f"over TCP with FCGI_WEB_SERVER_ADDRS={addresses} {'the request is answered' if answered else 'the connection is refused'}")
+        tap.equal(workers.stop(), [(0, b"")], f"over TCP with FCGI_WEB_SERVER_ADDRS={addresses} the worker exits with 0")
 
 
 def check_kept_connection():
@@ -157,11 +157,11 @@ def check_kept_connection():
     workers = fcgi.Workers()
     client = workers.connect()
     client.sendall(fcgi.record(1, struct.pack("!HB5x", 1, 1)) + fcgi.PARAMS + fcgi.record(4) + fcgi.record(5))
-    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(client), "FCGI_KEEP_CONN: answered, and the connection is closed")
+    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(client), "FCGI_KEEP_CONN is answered, and the connection is closed all the same")
     other = workers.connect()
     other.sendall(fcgi.REQUEST)
-    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(other), "another connection is served")
-    tap.equal(workers.stop(), [(0, b"")], "and the worker ends")
+    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(other), "another connection is served after one with FCGI_KEEP_CONN")
+    tap.equal(workers.stop(), [(0, b"")], "a worker that met FCGI_KEEP_CONN exits with 0")
 
 
 def check_deadline(family):
@@ -171,12 +171,12 @@ def check_deadline(family):
     slow = [workers.connect() for _ in range(2)]
     for client in slow:
         client.sendall(fcgi.REQUEST[:40])
-    tap.ok(stack.wait_until(workers.has_request), "and has half a one in hand, and another half one waits")
+    tap.ok(stack.wait_until(workers.has_request), f"{family.name}: the worker has half a request in hand, and another half one waits")
     other = workers.connect()
     other.sendall(fcgi.REQUEST)
-    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(other), "the next is answered all the same")
-    tap.equal([fcgi.status(fcgi.read_all(client)) for client in slow], [408, 408], "the half ones are answered 408")
-    tap.equal(workers.stop(), [(0, b"")], "and the worker ends with nothing to say")
+    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(other), f"{family.name}: a whole request is answered after two half ones")
+    tap.equal([fcgi.status(fcgi.read_all(client)) for client in slow], [408, 408], f"{family.name}: the half requests are answered 408")
+    tap.equal(workers.stop(), [(0, b"")], f"{family.name}: a worker that met half requests exits with 0 and says nothing")
 
 
 def check_broken_clients():
@@ -187,8 +187,8 @@ def check_broken_clients():
         client.close()
     client = workers.connect()
     client.sendall(fcgi.REQUEST)
-    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(client), "clients that break off end no worker")
-    tap.equal(workers.stop(), [(0, b"")], "it exits 0 with nothing to say")
+    tap.ok(b"\r\n\r\nwhole" in fcgi.read_all(client), "a worker answers a request after clients that broke off")
+    tap.equal(workers.stop(), [(0, b"")], "a worker that met clients that broke off exits with 0 and says nothing")
 
 
 check_cgi()

@@ -41,14 +41,14 @@ def check_echo():
     ]
     for query, wanted in table:
         answer = ask(f"/echo?message={query}")
-        tap.equal((answer.status, answer.body), (200, wanted), f"message={query[:40]}")
+        tap.equal((answer.status, answer.body), (200, wanted), f"message={query[:40]} comes back decoded")
     answer = ask("/echo?message=hi")
     headers = {name: answer.headers.get(name) for name in ("content-type", "content-length", "x-content-type-options", "cache-control")}
     tap.equal(headers, {"content-type": "text/plain; charset=utf-8", "content-length": "2", "x-content-type-options": "nosniff",
                         "cache-control": "no-store"}, "the headers of an echo")
     head = ask("/echo?message=hi", "-I")
-    tap.equal((head.status, head.body, head.headers["content-length"]), (200, b"", "2"), "HEAD")
-    tap.equal(ask("/serialize/echo/?message=hi").body, b"hi", "/serialize/echo/")
+    tap.equal((head.status, head.body, head.headers["content-length"]), (200, b"", "2"), "HEAD has the length of the answer and no body")
+    tap.equal(ask("/serialize/echo/?message=hi").body, b"hi", "/serialize/echo/?message= comes back")
     plain = subprocess.run(["curl", "-s", site.url("/echo?message=Hello%2C+World%21")], capture_output=True).stdout
     tap.equal(plain, b"Hello, World!", "curl -s prints the message and nothing else")
 
@@ -81,22 +81,22 @@ def check_refused():
     ]
     for target, status, body in table:
         answer = ask(target)
-        tap.equal((answer.status, answer.body), (status, body), target)
+        tap.equal((answer.status, answer.body), (status, body), f"{target} is answered {status}")
         tap.equal((answer.headers["content-type"], answer.headers["x-content-type-options"]),
-                  ("text/plain; charset=utf-8", "nosniff"), "in plain text")
-    tap.equal(ask("/echo?message=" + "x" * 65536).status, 431, "64 KiB of query: lighttpd's own 431")
+                  ("text/plain; charset=utf-8", "nosniff"), f"{target} is answered in plain text")
+    tap.equal(ask("/echo?message=" + "x" * 65536).status, 431, "64 KiB of query are answered 431 by lighttpd itself")
     answer = ask("/echo?" + "&".join(f"message={i}" for i in range(580)))
-    tap.equal((answer.status, answer.body), (200, b"579"), "as many parameters as lighttpd takes: the last counts")
-    tap.equal((ask("/echo?message").status, ask("/echo?message").body), (200, b""), "message without =")
+    tap.equal((answer.status, answer.body), (200, b"579"), "of as many parameters as lighttpd takes the last counts")
+    tap.equal((ask("/echo?message").status, ask("/echo?message").body), (200, b""), "message without = is an empty message")
     for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
         answer = ask("/echo?message=hi", "-X", method, "-d", "")
-        tap.equal((answer.status, answer.headers.get("allow"), answer.body), (405, "GET, HEAD", b"Method Not Allowed\n"), method)
+        tap.equal((answer.status, answer.headers.get("allow"), answer.body), (405, "GET, HEAD", b"Method Not Allowed\n"), f"{method} is answered 405")
     with tempfile.NamedTemporaryFile() as upload:
         upload.truncate(20_000_000)
         answer = ask("/echo", "-H", "Expect:", "--data-binary", f"@{upload.name}")
-    tap.equal(answer.status, 405, "POST with 20 MB")
+    tap.equal(answer.status, 405, "a POST with 20 MB is answered 405")
     resident = max(stack.memory(pid, "VmHWM", "status") for pid in site.pids("duplex"))
-    tap.ok(resident < 8192 or stack.SANITIZED, f"which is not held in memory: {resident} KiB")
+    tap.ok(resident < 8192 or stack.SANITIZED, f"a POST with 20 MB is not held in memory: {resident} KiB")
 
 
 def check_page():
@@ -108,14 +108,14 @@ def check_page():
     for path, name in files.items():
         answer = ask(path)
         tap.equal((answer.status, answer.body), (200, (html / name).read_bytes()), f"{path} is {name}")
-        tap.equal(answer.headers["content-type"], types[name.rpartition(".")[2]], "its type")
+        tap.equal(answer.headers["content-type"], types[name.rpartition(".")[2]], f"{path} has the type of its name")
         etag = answer.headers["etag"]
         again = ask(path, "-H", f"If-None-Match: {etag}")
-        tap.equal((again.status, again.body, again.headers["etag"]), (304, b"", etag), "304 the second time")
+        tap.equal((again.status, again.body, again.headers["etag"]), (304, b"", etag), f"{path} is answered 304 the second time")
     policy = ask("/echo").headers["content-security-policy"]
     rules = dict(part.split(" ", 1) for part in policy.split("; "))
     tap.equal(rules.pop("require-trusted-types-for"), "'script'", "the page's policy lets no text become HTML or script")
-    tap.equal(set(rules.values()), {"'none'", "'self'"}, "and allows this origin alone")
+    tap.equal(set(rules.values()), {"'none'", "'self'"}, "the page's policy allows this origin alone")
 
 
 def check_all_workers_live(before):
@@ -124,7 +124,7 @@ def check_all_workers_live(before):
 
 with stack.Stack() as site:
     workers = sorted(site.pids("duplex"))
-    tap.equal(len(workers), 2, "two FastCGI workers")
+    tap.equal(len(workers), 2, "two FastCGI workers are started")
     check_echo()
     check_random_queries()
     check_refused()

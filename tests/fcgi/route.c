@@ -1,8 +1,8 @@
 /* The HTTP table without a server: CGI variables in, header block and body out. Each response is
  * made twice, as GET and as HEAD, whose head must be the same. */
 #include "fcgi/route.h"
-#include "fcgi/http.h"
 #include "fcgi/files.h"
+#include "fcgi/http.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -24,10 +24,10 @@ static const struct {
 	size_t length;
 	int line;
 } table[] = {
+/* clang-format off */
 #define T(script, info, query, status, header, body) \
-	{ \
-		script, info, query, status, header, body, sizeof(body) - 1, __LINE__ \
-	}
+	{script, info, query, status, header, body, sizeof(body) - 1, __LINE__}
+	/* clang-format on */
 	T("/echo", "", "message=Hello%2C+World%21", "200 OK", TEXT "Content-Length: 13\r\n",
 	  "Hello, World!"),
 	T("/echo", "", "message=hi", "200 OK",
@@ -138,15 +138,17 @@ static void check_entry(struct site *site, size_t i)
 	snprintf(start, sizeof start, "Status: %s\r\n", table[i].status);
 	ok(strncmp(out[0], start, strlen(start)) == 0, "line %d: %s", table[i].line,
 	   table[i].status);
-	is(out[0] + length, body, table[i].body, table[i].length, "its body");
+	is(out[0] + length, body, table[i].body, table[i].length,
+	   "the body of an entry of the table");
 	out[0][length] = '\0';
-	ok(strstr(out[0], table[i].header) != NULL, "line %d: its headers", table[i].line);
+	ok(strstr(out[0], table[i].header) != NULL, "line %d: the headers", table[i].line);
 
 	variable(query, "QUERY_STRING", table[i].query);
 	envp[3] = head;
 	length = answer(site, envp, out[1], &body);
 	out[1][length] = '\0';
-	ok(body == 0 && strcmp(out[0], out[1]) == 0, "line %d: HEAD", table[i].line);
+	ok(body == 0 && strcmp(out[0], out[1]) == 0, "line %d: HEAD has the same head and no body",
+	   table[i].line);
 }
 
 static void check_methods(struct site *site)
@@ -175,7 +177,8 @@ static void check_methods(struct site *site)
 			   methods[m], paths[p].path, paths[p].status);
 			ok(!!strstr(out, "Allow: GET, HEAD\r\n") ==
 				   !!strstr(paths[p].status, "405"),
-			   "Allow goes with 405");
+			   "%s %s: 405 has Allow, and no other status has", methods[m],
+			   paths[p].path);
 		}
 }
 
@@ -226,19 +229,21 @@ static void check_etag(struct site *site)
 
 	sscanf(strstr(status_with(site, NULL, out), "ETag: "), "ETag: %63s", etag);
 	ok(strstr(status_with(site, etag, out), "Status: 304 Not Modified\r\n") != NULL,
-	   "the ETag again: 304");
+	   "If-None-Match with the page's ETag is answered 304");
 	ok(strstr(out, etag) && !strstr(out, "Content-Length") && !strstr(out, "index"),
-	   "with the ETag and no body");
+	   "a 304 has the ETag, and neither a body nor its length");
 	snprintf(list, sizeof list, "\"x\", W/%s", etag);
 	ok(strstr(status_with(site, list, out), "Status: 304 ") != NULL,
-	   "a weak ETag in a list: 304");
-	ok(strstr(status_with(site, "*", out), "Status: 304 ") != NULL, "*: 304");
-	ok(strstr(status_with(site, "\"x\"", out), "Status: 200 ") != NULL, "another ETag: 200");
+	   "a weak ETag in a list is answered 304");
+	ok(strstr(status_with(site, "*", out), "Status: 304 ") != NULL,
+	   "If-None-Match: * is answered 304");
+	ok(strstr(status_with(site, "\"x\"", out), "Status: 200 ") != NULL,
+	   "another ETag is answered 200");
 
 	write_file("page/echo.html", "<p>edited index\n");
 	ok(strstr(status_with(site, etag, out), "Status: 200 ") && strstr(out, "<p>edited index\n"),
 	   "an edited page is served");
-	ok(strstr(out, etag) == NULL, "with another ETag");
+	ok(strstr(out, etag) == NULL, "an edited page has another ETag");
 
 	rename("page/echo.html", "page/away");
 	int stderr_fd = dup(STDERR_FILENO);
@@ -255,9 +260,10 @@ static void check_etag(struct site *site)
 	fclose(warnings);
 	ok(length > 0 && strstr(warning, "echo.html: serving the last copy") &&
 		   strchr(warning, '\n') == warning + length - 1,
-	   "and the log says so, once");
+	   "a page that is gone is told in the log, once");
 	write_file("page/echo.html", "<p>index\n");
-	ok(strstr(status_with(site, NULL, out), "<p>index\n") != NULL, "until it is back");
+	ok(strstr(status_with(site, NULL, out), "<p>index\n") != NULL,
+	   "a page that is back is served as it is");
 }
 
 static void check_missing(void)
@@ -266,12 +272,13 @@ static void check_missing(void)
 	const char *name;
 
 	unlink("page/echo.css");
-	ok(files_open(&files, "page", &name) < 0 && errno == ENOENT && strcmp(name, "echo.css") == 0,
+	ok(files_open(&files, "page", &name) < 0 && errno == ENOENT &&
+		   strcmp(name, "echo.css") == 0,
 	   "a page without one of its files cannot be opened");
 	files_close(&files);
 	mkdir("page/echo.css", 0700);
 	ok(files_open(&files, "page", &name) < 0 && errno == EISDIR,
-	   "nor one with a directory in its place");
+	   "a page with a directory in place of one of its files cannot be opened");
 	files_close(&files);
 }
 

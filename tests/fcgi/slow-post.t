@@ -7,6 +7,7 @@ more of it than it can hold; lighttpd and nginx hold it back until it is whole.
 import contextlib
 import socket
 import sys
+import tempfile
 import threading
 import time
 
@@ -73,7 +74,7 @@ def sockets(site):
 
 
 def check(server):
-    with stack.Stack(user=stack.USER, SERVER=server) as site:
+    with stack.Stack(root=tree, build=tree / "build", user=stack.USER, SERVER=server) as site:
         workers = site.pids("duplex")
         clients = [open_post(site, 50_000, FIRST) for _ in range(2 * SOME)]
         stop = threading.Event()
@@ -94,6 +95,8 @@ def check(server):
         tap.equal(site.pids("duplex"), workers, f"{server}: the workers are the same")
 
 
-for server in ("lighttpd", "apache", "nginx", "caddy", "haproxy"):
-    check(server)
+with tempfile.TemporaryDirectory() as directory:
+    tree = stack.copy_tree(directory, "fcgi", "ws")  # which this user may read, wherever the tree itself lies
+    for server in ("lighttpd", "apache", "nginx", "caddy", "haproxy"):
+        check(server)
 tap.done()

@@ -1,4 +1,4 @@
-/* what the fuzz targets share: checks that abort, and UTF-8 by a second, plain way */
+/* what the fuzz targets share: checks that abort, and a second, plain implementation of UTF-8 */
 #ifndef FUZZ_H
 #define FUZZ_H
 
@@ -12,7 +12,7 @@
 /* what libFuzzer and replay.c call for each input */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* the bytes of a target's own, which end where their memory ends */
+/* a copy of the input that ends where its memory ends */
 static inline char *fuzz_copy(const void *bytes, size_t length)
 {
 	char *copy = malloc(length > 0 ? length : 1);
@@ -39,7 +39,7 @@ static inline void fuzz_same(const char *a, size_t a_length, const char *b, size
 }
 
 /* decodes the code point at s (n > 0 bytes): its length, or 0. Here every sequence is decoded, and
- * judged by the number that it stands for, where ws/utf8.h compares bytes. */
+ * judged by the number that it stands for, where utf8.h compares bytes. */
 static inline size_t fuzz_code_point(const unsigned char *s, size_t n)
 {
 	static const unsigned long least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -62,7 +62,7 @@ static inline size_t fuzz_code_point(const unsigned char *s, size_t n)
 	return point >= least[length] && point <= 0x10FFFF && !surrogate ? length : 0;
 }
 
-/* how many bytes come before the first one that belongs to no valid sequence */
+/* how many bytes come before the first one that is not part of a valid sequence */
 static inline size_t fuzz_utf8_prefix(const char *text, size_t length)
 {
 	size_t at = 0;

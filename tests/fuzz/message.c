@@ -8,8 +8,8 @@
  * these but the newline is repeated as often as the scale says, and the limits are multiplied by
  * it, so that a short input fills the large blocks of memory too.
  */
-#include "inbox.h"
 #include "fuzz.h"
+#include "inbox.h"
 
 enum { HEAD = 4, LARGEST = 131072 };
 
@@ -48,10 +48,8 @@ static size_t random_below(struct stream *stream, size_t limit)
 	return (stream->seed >> 8) % limit;
 }
 
-/*
- * The plain splitting of a stream that lies there in one piece. A message that waits is nothing but
- * a place in it.
- */
+/* A plain splitting of a stream that lies in memory in one piece. A message that waits is a place
+ * in it. */
 struct plain {
 	size_t seen;    /* how much of the stream came in */
 	size_t line;    /* where the message starts that is not yet whole */
@@ -114,7 +112,8 @@ static void check_state(const struct run *run)
 	enum inbox_state state = run->inbox.state;
 
 	fuzz_check((state != INBOX_OPEN) == run->plain.over, "the inbox is open or not");
-	fuzz_check((state == INBOX_NOT_UTF8) == run->plain.not_utf8, "what is no UTF-8 is told");
+	fuzz_check((state == INBOX_NOT_UTF8) == run->plain.not_utf8,
+		   "text that is not UTF-8 is reported");
 	fuzz_check(run->inbox.count == run->plain.waiting, "how many messages wait");
 	fuzz_check(run->plain.over ||
 			   inbox_waiting(&run->inbox) == run->plain.seen - run->plain.next,
@@ -129,7 +128,8 @@ static void check_held(const struct run *run)
 	fuzz_check(run->text[run->length] == '\0', "a NUL follows it");
 }
 
-/* Takes one message out, false if there is none. The one before it must still be what it was. */
+/* Takes one message out, or returns false if none waits. The message before it must be unchanged.
+ */
 static bool take(struct run *run)
 {
 	size_t length = 0;
@@ -165,8 +165,8 @@ static void feed(struct inbox *inbox, const char *bytes, size_t length)
 	}
 }
 
-/* The stream in pieces of largest bytes at most, in one if that is 0, with messages taken out after
- * each piece or at the end alone. What is fed after the end is to be ignored. */
+/* Feeds the stream in pieces of at most largest bytes, or in one piece if that is 0, and takes
+ * messages out after each piece or only at the end. What is fed after the end must be ignored. */
 static void check_stream(const struct stream *stream, size_t largest, bool takes)
 {
 	struct run run = {.stream = *stream};

@@ -1,6 +1,6 @@
 /*
- * A request and its whole response, compared with what a second, plain
- * implementation of the same says.
+ * A request and its whole response, compared with those of a second, plain
+ * implementation.
  *
  * The input is a method, a path and a query as they stand in a request, without
  * the spaces: "G/echo?message=hi", with H for HEAD, P for POST, and any other byte
@@ -128,7 +128,8 @@ static void write_file(const char *name)
 	fuzz_check(file && fputs(FILE_BODY, file) >= 0 && fclose(file) == 0, "a file is written");
 }
 
-/* A site whose files are all alike: files_open tells which one is missing, until there is none. */
+/* Makes a site whose files are all alike: files_open names a missing file, until none is missing.
+ */
 static struct site *site(void)
 {
 	static struct site site;
@@ -176,7 +177,7 @@ static void want_echo(struct wanted *wanted, const struct plain *message)
 
 enum place { ECHO, FILES, NOTHING };
 
-/* what is at the path: a view that echoes, another file, or nothing */
+/* what the path leads to: a view that echoes, another file, or nothing */
 static enum place plain_route(const char *path)
 {
 	static const char *const files[] = {"/",
@@ -262,7 +263,7 @@ static void check_response(char method, char *path, char *query)
 	free(message.bytes);
 }
 
-/* "NAME=" and the bytes, as far as they are a string */
+/* "NAME=" and the bytes up to a NUL */
 static char *variable(const char *name, const char *bytes, size_t length)
 {
 	size_t start = strlen(name);

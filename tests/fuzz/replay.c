@@ -1,15 +1,15 @@
 /*
  * Runs a fuzz target once for each file of its corpus, without libFuzzer: a
- * regression test for any compiler. With arguments it runs it for those files, which is how a
- * finding of "make fuzz" is looked at.
+ * regression test for any compiler. With arguments it runs the target for those files, such as
+ * a finding of "make fuzz".
  */
-#include "tap.h"
 #include "fuzz.h"
+#include "tap.h"
 
 #include <dirent.h>
 #include <errno.h>
 
-/* runs the target; when something does not hold, it aborts after the file's name */
+/* runs the target, which aborts after the file's name was printed if something does not hold */
 static void replay(const char *path)
 {
 	enum { LARGEST = 1048576 };

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The chat page in Chromium: what one sends all see, as text; what comes while the connection is lost is there once it is back."""
+"""The chat page in Chromium: all clients see what one sends, as text, and get later what they missed while the connection was lost."""
 import os
 import re
 import subprocess
@@ -45,17 +45,17 @@ def check_send(one, two):
     tap.ok(open_page(one) and open_page(two), "two pages connect by themselves")
     one.by_id("message").send_keys("hello", Keys.ENTER)
     shows(one, ["hello"], "Enter sends: the page that sent it shows it")
-    shows(two, ["hello"], "and so does the other")
-    tap.ok(stack.wait_until(lambda: one.message() == ""), "the field is empty then")
+    shows(two, ["hello"], "the other page shows it, too")
+    tap.ok(stack.wait_until(lambda: one.message() == ""), "the field is empty after a message was sent")
     two.by_id("message").send_keys("and back")
     two.click("send")
-    shows(one, ["and back", "hello"], "the button sends too, newest first")
+    shows(one, ["and back", "hello"], "the button sends too, and the newest message is first")
     tap.ok(re.fullmatch(r"\d+-\d+", publish("by curl")), "curl gets the id of its message")
     shows(one, ["by curl", "and back", "hello"], "which arrives")
     shows(two, ["by curl", "and back", "hello"], "at both")
-    tap.ok(re.fullmatch(r"\d\d:\d\d:\d\d\s+by curl", one.run("return document.querySelector('#received li').innerText")), "with its time")
+    tap.ok(re.fullmatch(r"\d\d:\d\d:\d\d\s+by curl", one.run("return document.querySelector('#received li').innerText")), "a message is shown with its time")
     one.click("send")
-    tap.equal(one.run("return document.querySelector('#message').matches(':invalid')"), True, "nothing is no message")
+    tap.equal(one.run("return document.querySelector('#message').matches(':invalid')"), True, "an empty message cannot be sent")
 
 
 def check_hostile_text(one):
@@ -64,7 +64,7 @@ def check_hostile_text(one):
     for text in hostile:
         publish(text)
     tap.ok(stack.wait_until(lambda: texts(one)[:len(hostile)] == hostile[::-1]), "hostile text, control characters and 16,384 bytes arrive as they are")
-    tap.ok(one.driver.title == "Chat" and not one.driver.find_elements("css selector", "#received img, #received script"), "and nothing of it is HTML")
+    tap.ok(one.driver.title == "Chat" and not one.driver.find_elements("css selector", "#received img, #received script"), "nothing of hostile text is HTML")
     one.set_message("<b>\U0001F600" + "\u5b57" * 4994)
     one.click("send")
     tap.ok(stack.wait_until(lambda: texts(one)[0] == "<b>\U0001F600" + "\u5b57" * 4994), "the longest text that the field takes arrives")
@@ -92,7 +92,7 @@ def check_resume(page):
         stack.wait_until(lambda: set(site.endpoints()) - killed or not publisher.is_alive(), 1)
     tap.ok(stack.wait_until(lambda: page.run("return all.length") >= len(published), 20) and page.run("return opened") > 3,
            f"the connection is killed {len(killed)} times while 300 messages are published")
-    tap.equal(page.run("return all"), published, "each message is there once, in order")
+    tap.equal(page.run("return all"), published, "each message is there once and in order, though the connection was killed")
     shows(page, published[::-1][:MOST], f"the newest {MOST} are shown")
 
 
@@ -105,16 +105,16 @@ def check_away(page):
     for pid in site.endpoints():
         os.kill(pid, 15)
     tap.ok(page.becomes("waiting"), "the connection is lost")
-    tap.ok(re.fullmatch(r"Connection lost: again in \d s", page.text("state").removeprefix("\u25cf ")), "which the page says in words")
+    tap.ok(re.fullmatch(r"Connection lost: again in \d s", page.text("state").removeprefix("\u25cf ")), "a connection that is lost is told in words")
     published = [f"while away {number}" for number in range(150)]
     for text in published:
         publish(text)
     page.press("tence")
     page.click("connect")
-    tap.ok(page.becomes("open"), "\"Connect now\" does not wait")
-    tap.ok(stack.wait_until(lambda: page.run("return all.length") >= 150), "150 messages came meanwhile")
-    tap.equal(page.run("return all"), published, "each is there once, in order")
-    tap.equal(page.message(), "half a sentence", "what was typed is kept")
+    tap.ok(page.becomes("open"), "the button Connect now does not wait")
+    tap.ok(stack.wait_until(lambda: page.run("return all.length") >= 150), "150 messages come after the connection was lost")
+    tap.equal(page.run("return all"), published, "each message is there once and in order after the button Connect now")
+    tap.equal(page.message(), "half a sentence", "what was typed is kept while the connection was lost")
 
 
 def check_gap(page):
@@ -144,22 +144,22 @@ def check_unsent(page):
     page.run("socket.first = socket.longest = 50")
     page.set_message("kept")
     redis.kill()
-    tap.ok(page.becomes("waiting"), "Redis is gone: so is the connection")
+    tap.ok(page.becomes("waiting"), "when Redis is gone the connection is lost")
     page.click("send")
-    tap.ok(stack.wait_until(lambda: page.text("notice") == "Not sent: status 503. Try again."), "a message that is not taken: the page says so")
+    tap.ok(stack.wait_until(lambda: page.text("notice") == "Not sent: status 503. Try again."), "the page says that a message was refused")
     page.run("const { fetch } = window; window.fetch = () => { window.fetch = fetch; return Promise.reject(new TypeError('no')); }")
     page.click("send")
-    tap.ok(stack.wait_until(lambda: page.text("notice") == "Not sent: no answer. Try again."), "or not answered")
-    tap.equal(page.message(), "kept", "the text is kept")
+    tap.ok(stack.wait_until(lambda: page.text("notice") == "Not sent: no answer. Try again."), "the page says that a message was not answered")
+    tap.equal(page.message(), "kept", "the text of a message that was not sent is kept")
     redis.start()
-    tap.ok(page.becomes("open", 5), "Redis is back: so is the connection")
+    tap.ok(page.becomes("open", 5), "when Redis is back the connection is")
 
     def is_sent():
         if page.message() == "kept":
             page.click("send")
         return (texts(page)[0], page.message(), page.text("notice")) == ("kept", "", "")
 
-    tap.ok(stack.wait_until(is_sent, 2), "and what was typed can be sent")
+    tap.ok(stack.wait_until(is_sent, 2), "what was typed can be sent when Redis is back")
 
 
 def check_flood(page):
@@ -167,9 +167,9 @@ def check_flood(page):
     page.run("window.heard = []; new MutationObserver(() => heard.push(element('live').textContent)).observe(element('live'), { childList: true })")
     page.run("for (let number = 0; number < 5000; number++) receive({ id: Date.now() + '-' + number, text: 'flood ' + number })")
     shows(page, [f"flood {number}" for number in range(4999, 4899, -1)], "of 5,000 the newest 100 are shown")
-    tap.ok(stack.wait_until(lambda: page.run("return heard.some((text) => /^5\\d{3} new messages$/.test(text))")), "and spoken of")
-    tap.ok(len(page.run("return heard")) <= 2, "in a sentence or two")
-    tap.equal(page.run("return socket.url").rpartition("=")[2][-5:], "-4999", "what was seen last is where it would go on")
+    tap.ok(stack.wait_until(lambda: page.run("return heard.some((text) => /^5\\d{3} new messages$/.test(text))")), "many new messages are spoken of")
+    tap.ok(len(page.run("return heard")) <= 2, "many new messages are spoken of in a sentence or two")
+    tap.equal(page.run("return socket.url").rpartition("=")[2][-5:], "-4999", "the connection would go on after what was seen last")
 
 
 def check_one_is_spoken(page):
@@ -181,13 +181,13 @@ def check_one_is_spoken(page):
 
 def check_languages(page):
     open_page(page, "zh-CN", "zh", "en")
-    tap.equal((page.run("return document.documentElement.lang"), page.driver.title), ("zh", "聊天"), "a browser that prefers Chinese has it")
+    tap.equal((page.run("return document.documentElement.lang"), page.driver.title), ("zh", "聊天"), "a browser that prefers Chinese gets the chat page in Chinese")
     words = page.run("return Array.from(document.querySelectorAll('[data-word]'), (node) => node.textContent)")
-    tap.equal([word for word in words if re.search("[a-z]", word, re.I)], ["English"], "and nothing in English")
+    tap.equal([word for word in words if re.search("[a-z]", word, re.I)], ["English"], "the Chinese chat page has nothing in English")
     page.set_message("kept")
     page.click("language")
     tap.equal((page.run("return document.documentElement.lang"), page.text("connect"), page.message(), page.state()), ("en", "Connect now", "kept", "open"),
-              "it can be switched, and keeps all")
+              "switching the language of the chat page keeps all")
     keys = page.run("return [words.en, words.zh].map((language) => Object.keys(language))")
     tap.equal(keys[0], keys[1], "both languages say the same")
     page.run("localStorage.clear()")
@@ -196,34 +196,34 @@ def check_languages(page):
 def check_people(page):
     page.set_screen(320, 640)
     open_page(page)
-    tap.equal(page.run("return document.documentElement.scrollWidth"), 320, "no scrolling sideways at 320 pixels")
+    tap.equal(page.run("return document.documentElement.scrollWidth"), 320, "at 320 pixels the chat page does not scroll sideways")
     order = []
     for _ in range(4):
         page.press(Keys.TAB)
         order.append(page.focus())
     tap.equal(order, ["language", "connect", "message", "send"], "Tab goes through all controls")
     sizes = page.run("return Array.from(document.querySelectorAll('button, input'), (node) => [node.id, node.offsetWidth, node.offsetHeight])")
-    tap.equal([size for size in sizes if min(size[1:]) < 44], [], "each of which is 44 by 44 pixels at least")
+    tap.equal([size for size in sizes if min(size[1:]) < 44], [], "each control of the chat page is at least 44 by 44 pixels")
     nodes = page.cdp("Accessibility.getFullAXTree")["nodes"]
     names = {node["name"]["value"] for node in nodes if not node["ignored"] and node["role"]["value"] in ("button", "textbox")}
-    tap.equal(names, {"中文", "Connect now", "Message", "Send"}, "and has a name")
-    tap.equal(page.run("return document.querySelectorAll('[style], style, script:not([src])').length"), 0, "no style and no script in the page itself")
+    tap.equal(names, {"中文", "Connect now", "Message", "Send"}, "each control of the chat page has a name")
+    tap.equal(page.run("return document.querySelectorAll('[style], style, script:not([src])').length"), 0, "the chat page itself has no style and no script")
     page.set_screen(1100, 1200)
     page.driver.save_screenshot(str(stack.BUILD / "chat.png"))
 
 
 def check_leaving(page):
     page.open("about:blank")
-    tap.ok(stack.wait_until(lambda: len(site.endpoints()) == 1, 5), "to leave the page ends its connection")
+    tap.ok(stack.wait_until(lambda: len(site.endpoints()) == 1, 5), "leaving the chat page ends its connection")
     page.driver.back()
-    tap.ok(page.becomes("open"), "and to go back opens it again")
+    tap.ok(page.becomes("open"), "going back to the chat page opens its connection again")
 
 
 def check_console(page, name):
     tap.equal([line for line in page.console() if not re.search(EXPECTED, line)], [], f"no error, warning or policy violation in the console of the {name} page")
 
 
-tap.ok(sum((stack.ROOT / "html" / name).stat().st_size for name in CHAT) < 7000, "the page is small")
+tap.ok(sum((stack.ROOT / "html" / name).stat().st_size for name in CHAT) < 7000, "the files of the chat page are small")
 with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site, chromium.start() as driver, chromium.start() as other:
     first, second = Page(driver), Page(other)
     check_send(first, second)

@@ -49,19 +49,19 @@ def check_contrast():
             low = {text: round(ratio, 2) for text, ratio in ratios.items() if ratio < 4.5}
             tap.equal(low, {}, f"{scheme}, {state}: {len(ratios)} texts, contrast {min(ratios.values()):.2f} at least")
         paper = page.run("return getComputedStyle(document.documentElement).backgroundColor")
-        tap.equal(sum(map(int, paper[4:-1].split(","))) > 384, scheme == "light", f"the paper is {scheme}")
+        tap.equal(sum(map(int, paper[4:-1].split(","))) > 384, scheme == "light", f"the paper is {scheme} in the {scheme} scheme")
 
 
 def check_structure():
     selectors = ["h1", "main", "header", "form label[for=message]", "[tabindex]", "[role=status]"]
     counts = [len(page.driver.find_elements("css selector", selector)) for selector in selectors]
-    tap.equal(counts, [1, 1, 1, 1, 0, 2], "one h1, main and header, a label, nothing out of the order, two live regions")
+    tap.equal(counts, [1, 1, 1, 1, 0, 2], "the page has one h1, main and header, one label, nothing out of the order, and two live regions")
     levels = page.run("return Array.from(document.querySelectorAll('h1, h2, h3, h4'), (node) => node.tagName).join(' ')")
-    tap.equal(levels, "H1 H2 H2 H2 H2", "headings in order")
+    tap.equal(levels, "H1 H2 H2 H2 H2", "the headings are in order")
     twice = page.run("const ids = Array.from(document.querySelectorAll('[id]'), (node) => node.id); return ids.filter((id, index) => ids.indexOf(id) !== index)")
-    tap.equal(twice, [], "no id twice")
+    tap.equal(twice, [], "no id is used twice")
     styles = page.run("return document.querySelectorAll('[style], style, script:not([src])').length")
-    tap.equal(styles, 0, "no style and no script in the page itself")
+    tap.equal(styles, 0, "the page itself has no style and no script")
 
 
 def tree():
@@ -75,7 +75,7 @@ def check_screen_reader():
     names = {"中文", "Message", "Connect", "Send", "Close", "Send over HTTP", "Send 10 each way"}
     tap.equal(controls, names, "each control has a name")
     cells = [name for role, name in tree() if role in ("columnheader", "rowheader")]
-    tap.equal(cells, ["WebSocket", "HTTP", "Messages", "Bytes each", "Bytes in all", "Round trip"], "and each row and column of the table")
+    tap.equal(cells, ["WebSocket", "HTTP", "Messages", "Bytes each", "Bytes in all", "Round trip"], "each row and column of the table has a name")
     languages = page.run("return [element('language').lang, document.documentElement.lang]")
     tap.equal(languages, ["zh", "en"], "the name of the other language is in that language")
     page.run("window.heard = []; new MutationObserver(() => heard.push(element('live').textContent)).observe(element('live'), { childList: true })")
@@ -88,7 +88,7 @@ def check_screen_reader():
     page.run("heard.length = 0")
     page.click("compare")
     tap.ok(stack.wait_until(lambda: page.run("return heard.some((text) => /\\d+ messages received/.test(text))")), "what arrives is spoken")
-    tap.ok(len(page.run("return heard")) <= 10, "in few sentences")
+    tap.ok(len(page.run("return heard")) <= 10, "what arrives is spoken in few sentences")
 
 
 def check_keyboard():
@@ -104,11 +104,11 @@ def check_keyboard():
     page.press(Keys.SPACE)
     tap.ok(page.becomes("open") and page.focus() == "connect", "connect by the keyboard keeps the focus")
     page.press(Keys.TAB, Keys.ENTER)
-    tap.ok(stack.wait_until(lambda: page.received() == [("WebSocket", "Hello, World!")]) and page.focus() == "send", "so does send")
+    tap.ok(stack.wait_until(lambda: page.received() == [("WebSocket", "Hello, World!")]) and page.focus() == "send", "Send by the keyboard sends, and keeps the focus")
     page.press(Keys.TAB, Keys.ENTER)
-    tap.ok(page.becomes("closed") and page.focus() == "close", "and close")
+    tap.ok(page.becomes("closed") and page.focus() == "close", "Close by the keyboard closes, and keeps the focus")
     page.press(Keys.TAB, Keys.ENTER)
-    tap.ok(stack.wait_until(lambda: len(page.received()) == 2) and page.focus() == "http", "and HTTP")
+    tap.ok(stack.wait_until(lambda: len(page.received()) == 2) and page.focus() == "http", "HTTP by the keyboard sends, and keeps the focus")
 
 
 def check_targets():
@@ -184,6 +184,6 @@ with stack.Stack() as site:
         check_shifts()
         take_pictures()
         failed = [message for message in page.console() if "/nothing' failed" not in message]
-        tap.equal(failed, [], "nothing else in the console")
+        tap.equal(failed, [], "there is nothing else in the console")
     stack.finish(site)
 tap.done()

@@ -9,7 +9,7 @@ import tap
 
 stack.need("chromium", "chromedriver")
 import browser as chromium
-import servers
+import sites
 from page import Page
 
 # A socket, a clock and a timer in the test's hands; log has each state with its detail.
@@ -222,7 +222,7 @@ def check_console():
     tap.equal([message for message in messages if message not in expected], [], f"nothing in the console but {len(expected)} attempts that failed")
 
 
-with servers.Site("lighttpd") as site:
+with sites.Site("lighttpd") as site:
     with chromium.start() as driver:
         page = Page(driver)
         page.open(site.url("/echo"))

@@ -20,25 +20,25 @@ from selenium.webdriver.common.keys import Keys
 
 def check_buttons(path):
     page.open(site.url(path))
-    tap.equal((page.state(), page.enabled()), ("closed", ["connect"]), f"{path}: not connected")
-    tap.equal(page.message(), "Hello, World!", "the message")
+    tap.equal((page.state(), page.enabled()), ("closed", ["connect"]), f"{path}: the page is not connected at first")
+    tap.equal(page.message(), "Hello, World!", f"{path}: the message field has its text")
     page.click("http")
-    tap.ok(stack.wait_until(lambda: page.received() == [("HTTP", "Hello, World!")]), "sent over HTTP")
+    tap.ok(stack.wait_until(lambda: page.received() == [("HTTP", "Hello, World!")]), f"{path}: a message comes back over HTTP")
     page.click("connect")
-    tap.ok(page.becomes("open"), "connect opens it")
-    tap.equal(page.enabled(), ["close"], "what can be done when it is open")
+    tap.ok(page.becomes("open"), f"{path}: Connect opens the connection")
+    tap.equal(page.enabled(), ["close"], f"{path}: only Close is left when the connection is open")
     page.set_message("first")
     page.click("send")
-    tap.ok(stack.wait_until(lambda: page.received()[0] == ("WebSocket", "first")), "sent over WebSocket, newest first")
+    tap.ok(stack.wait_until(lambda: page.received()[0] == ("WebSocket", "first")), f"{path}: a message comes back over WebSocket, the newest first")
     page.set_message("second")
     page.by_id("message").send_keys(Keys.ENTER)
-    tap.ok(stack.wait_until(lambda: page.received()[0] == ("WebSocket", "second")), "Enter sends")
-    tap.equal(len(page.received()), 3, "and no more came")
+    tap.ok(stack.wait_until(lambda: page.received()[0] == ("WebSocket", "second")), f"{path}: Enter sends")
+    tap.equal(len(page.received()), 3, f"{path}: three messages came, and no more")
     page.click("close")
-    tap.equal((page.state(), page.text("why"), page.enabled()), ("closed", "Code 1000: ended in order.", ["connect"]), "close closes it")
-    tap.ok(stack.wait_until(lambda: not site.endpoints(), 5), "and ends its process")
+    tap.equal((page.state(), page.text("why"), page.enabled()), ("closed", "Code 1000: ended in order.", ["connect"]), f"{path}: Close closes the connection")
+    tap.ok(stack.wait_until(lambda: not site.endpoints(), 5), f"{path}: Close ends the endpoint's process")
     page.click("connect")
-    tap.ok(page.becomes("open"), "it can be opened again")
+    tap.ok(page.becomes("open"), f"{path}: the connection can be opened again")
 
 
 def check_item():
@@ -53,28 +53,28 @@ def check_unsent():
     for how, send in (("the button", lambda: page.click("send")), ("Enter", lambda: page.by_id("message").send_keys(Keys.ENTER))):
         page.run("document.getElementById('notice').textContent = ''")
         send()
-        tap.ok("Not sent" in page.text("notice"), f"{how} without a connection: the page says so")
+        tap.ok("Not sent" in page.text("notice"), f"{how} without a connection: the page says that nothing was sent")
     page.click("connect")
     page.becomes("open")
     page.set_message("later")
     page.click("send")
-    tap.ok(stack.wait_until(lambda: len(page.received()) > count), "what is sent then comes back")
-    tap.equal((page.received()[0][1], len(page.received()), page.text("notice")), ("later", count + 1, ""), "and nothing was queued before")
+    tap.ok(stack.wait_until(lambda: len(page.received()) > count), "what is sent after a connection opened comes back")
+    tap.equal((page.received()[0][1], len(page.received()), page.text("notice")), ("later", count + 1, ""), "nothing was queued while there was no connection")
 
 
 def check_compare():
     page.open(site.url())
     page.click("compare")
-    tap.ok("Not sent" in page.text("notice"), "10 each way need a connection")
+    tap.ok("Not sent" in page.text("notice"), "the button 10 each way says that it needs a connection")
     page.click("connect")
     page.becomes("open")
     page.click("compare")
-    tap.ok(stack.wait_until(lambda: len(page.received()) == 20), "with it they are sent")
-    tap.equal(page.received(), [("HTTP", "Hello, World!"), ("WebSocket", "Hello, World!")] * 10, "in turn")
+    tap.ok(stack.wait_until(lambda: len(page.received()) == 20), "the button 10 each way sends all messages once there is a connection")
+    tap.equal(page.received(), [("HTTP", "Hello, World!"), ("WebSocket", "Hello, World!")] * 10, "the button 10 each way sends in turn")
     figures = page.figures()
-    tap.equal([figures[way][0] for way in figures], [10, 10], "and counted")
+    tap.equal([figures[way][0] for way in figures], [10, 10], "both ways are counted after the button 10 each way")
     tap.equal(figures["WebSocket"][1], 2 + 4 + 13 + 2 + 13, "a message over WebSocket is its two frames")
-    tap.ok(figures["HTTP"][1] > 10 * figures["WebSocket"][1], f"one over HTTP is more: {figures['HTTP'][1]:.0f} bytes")
+    tap.ok(figures["HTTP"][1] > 10 * figures["WebSocket"][1], f"a message over HTTP takes ten times the bytes of one over WebSocket: {figures['HTTP'][1]:.0f} bytes")
     tap.ok(all(0 < figures[way][3] < 5000 for way in figures), "round trips are measured")
     points = page.run("return Array.from(document.querySelectorAll('#plot polyline'), line => [line.getAttribute('class'), line.points.length])")
     tap.equal(points, [["WebSocket", 11], ["HTTP", 11]], "the plot has a line for each way")
@@ -137,11 +137,11 @@ def check_wire():
     stack.wait_until(lambda: len(page.received()) == 2)
     said = spent("byHttp")["bytes"] - said
     up, down = (after - start for after, start in zip(counter.total(), before))
-    tap.ok(0.7 * (up + down) <= said <= up + down, f"a request and its response: {said} bytes of {up} + {down}")
+    tap.ok(0.7 * (up + down) <= said <= up + down, f"the bytes told for a request and its response are those of the wire: {said} of {up} + {down}")
     answer = "fetch('/echo?message=hi').then(async (response) => arguments[0](responseBytes(response, await response.text())))"
     before = counter.total()
     said = page.driver.execute_async_script(answer)
-    tap.equal(said, counter.total()[1] - before[1], "of which the response is exact")
+    tap.equal(said, counter.total()[1] - before[1], "the bytes told for a response are exact")
 
     connections = len(counter.connections)
     page.click("connect")
@@ -149,14 +149,14 @@ def check_wire():
     tap.equal(len(counter.connections), connections + 1, "the WebSocket has a connection of its own")
     counts = counter.connections[-1]
     said, handshake = spent("byWebSocket")["total"], sum(counts)
-    tap.ok(0.7 * handshake <= said <= handshake, f"its handshake: {said} bytes of {handshake}")
+    tap.ok(0.7 * handshake <= said <= handshake, f"the bytes told for a handshake are those of the wire: {said} of {handshake}")
     for number, (text, spare) in enumerate((("", 0), ("x" * 125, 0), ("x" * 126, 0), ("\u00e9" * 100, 0), ("x" * 65535, 2), ("x" * 65536, 2)), 1):
         before, said = sum(counts), spent("byWebSocket")["bytes"]
         page.set_message(text)
         page.click("send")
         stack.wait_until(lambda: page.figures()["WebSocket"][0] == number)
         # from 4 KiB on websocketd adds a frame, an empty one
-        tap.equal(spent("byWebSocket")["bytes"] - said, sum(counts) - before - spare, f"the frames of {len(text.encode())} bytes are exact")
+        tap.equal(spent("byWebSocket")["bytes"] - said, sum(counts) - before - spare, f"the bytes told for the frames of {len(text.encode())} bytes are exact")
     counter.close()
 
 
@@ -170,7 +170,7 @@ def check_resource_timing():
         return bytes"""
     lines = len("HTTP/1.1 200 OK\r\na: b\r\ncontent-type: text/plain;charset=UTF-8\r\n\r\n")
     for transfer, wanted in ((182, 182), (302, 2 + lines), (0, 2 + lines)):
-        tap.equal(page.run(head, transfer), wanted, f"transferSize {transfer}")
+        tap.equal(page.run(head, transfer), wanted, f"transferSize {transfer} is understood")
 
 
 def check_paste():
@@ -180,7 +180,7 @@ def check_paste():
     page.by_id("message").clear()
     page.by_id("message").send_keys(Keys.CONTROL, "v")
     tap.equal(page.message(), "a b c", "pasted line breaks become spaces")
-    tap.ok(page.text("hint").startswith("One line"), "as the page says")
+    tap.ok(page.text("hint").startswith("One line"), "the page says that a message is one line")
 
 
 def check_leaving():
@@ -188,11 +188,11 @@ def check_leaving():
     page.click("connect")
     page.becomes("open")
     page.open("about:blank")
-    tap.ok(stack.wait_until(lambda: not site.endpoints(), 5), "to leave the page closes its connection")
+    tap.ok(stack.wait_until(lambda: not site.endpoints(), 5), "leaving the page closes its connection")
     page.driver.back()
-    tap.ok(page.becomes("closed"), "and to go back shows that it is closed")
+    tap.ok(page.becomes("closed"), "going back to the page shows that it is closed")
     page.click("connect")
-    tap.ok(page.becomes("open"), "to be opened again")
+    tap.ok(page.becomes("open"), "the connection can be opened again after going back")
 
 
 def check_hostile_text():
@@ -207,11 +207,11 @@ def check_hostile_text():
         tap.ok(stack.wait_until(lambda: sum(numbers[0] for numbers in page.figures().values()) == count + ways, 30),
                f"{text[:20]!r}, {len(text)} characters, comes back")
         shown = plain.encode("utf-16-le")[:600].decode("utf-16-le")
-        tap.equal({item[1] for item in page.received()[:ways]}, {shown}, "as the text that it is")
-    tap.ok(page.run("return document.querySelector('#received li').textContent").endswith("yyy\u2026 1,048,576 characters"), "a long one is shortened, with its length")
-    tap.ok(page.driver.title != "broken" and not page.driver.find_elements("css selector", "#received img, #received script"), "nothing of it is HTML")
+        tap.equal({item[1] for item in page.received()[:ways]}, {shown}, f"{text[:20]!r}, {len(text)} characters, is shown as the text that it is")
+    tap.ok(page.run("return document.querySelector('#received li').textContent").endswith("yyy\u2026 1,048,576 characters"), "a long message is shortened and shown with its length")
+    tap.ok(page.driver.title != "broken" and not page.driver.find_elements("css selector", "#received img, #received script"), "nothing of hostile text is HTML")
     refused = page.run("try { document.body.innerHTML = '<p>'; return '' } catch (error) { return error.name }")
-    tap.equal(refused, "TypeError", "and the policy lets no text become HTML")
+    tap.equal(refused, "TypeError", "the policy lets no text become HTML")
     page.console()
 
 
@@ -228,11 +228,11 @@ def check_flood():
         let left = 10000;
         (function some() { for (let i = 0; i < 100 && left; i++, left--) send(); left && setTimeout(some); })();""")
     tap.ok(stack.wait_until(lambda: page.figures()["WebSocket"][0] >= count + 10000, 60), "10,000 messages come back")
-    tap.equal(page.figures()["WebSocket"][0], count + 10000, "and no more")
-    tap.equal(page.received(), [("WebSocket", "flood")] * 300, "the newest 300 are kept")
+    tap.equal(page.figures()["WebSocket"][0], count + 10000, "10,000 messages come back, and no more")
+    tap.equal(page.received(), [("WebSocket", "flood")] * 300, "of 10,000 messages the newest 300 are kept")
     spoken, longest = page.run("return [spoken, longest]")
-    tap.ok(spoken < 62, f"a screen reader heard {spoken} sentences")
-    tap.ok(longest < 2000, f"and the tab never stood still for long: {longest:.0f} ms at most")
+    tap.ok(spoken < 62, f"during 10,000 messages a screen reader heard {spoken} sentences")
+    tap.ok(longest < 2000, f"during 10,000 messages the tab stood still for {longest:.0f} ms at most")
 
 
 def check_languages():
@@ -240,24 +240,24 @@ def check_languages():
     neutral = re.compile(r"English|WebSocket|HTTP|/echo|[\d.,\s]+( ms)?")
     page.set_languages("zh-CN", "zh", "en")
     page.open(site.url())
-    tap.equal((page.run("return document.documentElement.lang"), page.driver.title), ("zh", "一个网址，两种方式"), "a browser that prefers Chinese has it")
-    tap.equal([page.text(name) for name in ("connect", "send", "close")], ["连接", "发送", "关闭"], "with the buttons of the Chinese demo")
+    tap.equal((page.run("return document.documentElement.lang"), page.driver.title), ("zh", "一个网址，两种方式"), "a browser that prefers Chinese gets the page in Chinese")
+    tap.equal([page.text(name) for name in ("connect", "send", "close")], ["连接", "发送", "关闭"], "the Chinese page has the buttons of the Chinese demo")
     lines = page.run("return document.body.innerText").split("\n")
     english = [line for line in re.split(r"[\t\n]", "\n".join(lines)) if line and not chinese.search(line) and not neutral.fullmatch(line)]
-    tap.equal(english, [], "and nothing in English")
+    tap.equal(english, [], "the Chinese page has nothing in English")
     page.set_message("kept")
     page.click("connect")
     page.becomes("open")
     page.click("language")
-    tap.equal((page.run("return document.documentElement.lang"), page.text("connect"), page.text("state")), ("en", "Connect", "Open"), "it can be switched")
-    tap.equal((page.message(), page.state(), page.focus()), ("kept", "open", "language"), "which keeps message, connection and focus")
+    tap.equal((page.run("return document.documentElement.lang"), page.text("connect"), page.text("state")), ("en", "Connect", "Open"), "the language can be switched")
+    tap.equal((page.message(), page.state(), page.focus()), ("kept", "open", "language"), "switching the language keeps message, connection and focus")
     page.open(site.url())
-    tap.equal(page.run("return document.documentElement.lang"), "en", "and is remembered")
+    tap.equal(page.run("return document.documentElement.lang"), "en", "the language is remembered")
     page.run("localStorage.clear()")
     for languages, wanted in ((["fr"], "en"), (["fr", "zh-TW"], "zh"), (["en-GB", "zh"], "en")):
         page.set_languages(*languages)
         page.open(site.url())
-        tap.equal(page.run("return document.documentElement.lang"), wanted, f"{', '.join(languages)}: {wanted}")
+        tap.equal(page.run("return document.documentElement.lang"), wanted, f"a browser that prefers {', '.join(languages)} gets {wanted}")
     keys = page.run("return [words.en, words.zh].map((language) => [Object.keys(language).sort(), Object.keys(language.codes)])")
     tap.equal(keys[0], keys[1], "both languages say the same")
 
@@ -273,9 +273,9 @@ def check_without_storage():
 
 def check_budget():
     sizes = {name: (stack.ROOT / "html" / name).stat().st_size for name in FILES}
-    tap.ok(sum(sizes.values()) < 20000, f"all files of the page together: {sum(sizes.values())} bytes")
+    tap.ok(sum(sizes.values()) < 20000, f"all files of the page together are small: {sum(sizes.values())} bytes")
     others = {path.name for path in (stack.ROOT / "html").iterdir()} - {*FILES, *CHAT, "screenshot.png"}
-    tap.equal(others, set(), "and there are no others but the chat's")
+    tap.equal(others, set(), "html/ has no files beside those of the page and the chat")
 
 
 def check_loading():
@@ -290,14 +290,14 @@ def check_loading():
     tap.equal(asked, {"": "other", **{f"/{name}": "parser" for name in FILES if name not in ("echo.html", "echo.svg")}}, "the page itself names all that it needs")
     paint = page.run("return performance.getEntriesByName('first-contentful-paint')[0].startTime")
     script = page.run("return performance.getEntriesByName(location.href + '/echo.js')[0].responseEnd")
-    tap.ok(paint > script, "and is painted when its text is there")
+    tap.ok(paint > script, "the page is painted when its text is there")
 
 
 def check_failing():
     page.set_message("x" * 20000)
     page.click("http")
-    tap.ok(stack.wait_until(lambda: page.text("notice") == "HTTP: status 431."), "an error over HTTP is told")
-    tap.ok(any("431" in message for message in page.console()), "by Chromium too")
+    tap.ok(stack.wait_until(lambda: page.text("notice") == "HTTP: status 431."), "an error over HTTP is shown by the page")
+    tap.ok(any("431" in message for message in page.console()), "an error over HTTP is told in the console by Chromium")
 
 
 def check_server_gone():
@@ -309,17 +309,17 @@ def check_server_gone():
     for pid in ended:
         os.kill(pid, 15)
     tap.ok(page.becomes("waiting"), "a connection that is lost is shown as such")
-    tap.equal(page.text("why"), "Code 1006: lost without a close frame.", "with its code")
-    tap.ok(re.search(r"Reconnecting in \d+ s", page.text("state")), "and when the next attempt is")
-    tap.ok(page.becomes("open") and stack.wait_until(lambda: site.endpoints() and not set(ended) & set(site.endpoints())), "which brings it back")
-    tap.equal(page.message(), "kept", "what was typed is kept")
+    tap.equal(page.text("why"), "Code 1006: lost without a close frame.", "a connection that is lost is shown with its code")
+    tap.ok(re.search(r"Reconnecting in \d+ s", page.text("state")), "a connection that is lost is shown with the time of the next attempt")
+    tap.ok(page.becomes("open") and stack.wait_until(lambda: site.endpoints() and not set(ended) & set(site.endpoints())), "a connection that was lost comes back")
+    tap.equal(page.message(), "kept", "what was typed is kept when the connection comes back")
 
 
 def check_log():
-    tap.equal(page.console(), [], "no error, warning or policy violation in the console")
+    tap.equal(page.console(), [], "there is no error, warning or policy violation in the console")
     log = "".join(entry["message"] for entry in page.driver.get_log("performance"))
     asked = set(re.findall(r'"url":"(?:https?|wss?)://([^/"]+)', log))
-    tap.ok(asked and asked <= hosts, f"no request to another host: {asked}")
+    tap.ok(asked and asked <= hosts, f"the page asks no other host: {asked}")
 
 
 with stack.Stack() as site:

@@ -66,7 +66,7 @@ class Publisher(threading.Thread):
 
 
 def request(site, method, path, body=None):
-    """The status and the body; None and nothing without an answer."""
+    """Returns the status and the body of an answer, or None and nothing without one."""
     connection = http.client.HTTPConnection(site, timeout=TIMEOUT)
     try:
         connection.request(method, path, body, {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {})
@@ -83,7 +83,7 @@ def post(site, text):
 
 
 class Crowd:
-    """So many clients, in a thread of their own."""
+    """Many clients, in a thread of their own."""
 
     def __init__(self, site, number, after):
         self.clients = [Client(site, after) for _ in range(number)]

@@ -24,10 +24,9 @@
 #define LIST(n, values) "*" #n "\r\n" values
 #define ENTRY(id, text) LIST(2, id LIST(2, BULK(4, "text") text))
 #define STREAM(n, entries) LIST(1, LIST(2, BULK(11, "duplex:room") LIST(n, entries)))
-#define PING \
-	{ \
-		"PING", "+PONG\r\n", AT_ONCE \
-	}
+/* clang-format off */
+#define PING {"PING", "+PONG\r\n", AT_ONCE}
+/* clang-format on */
 #define SILENCE "" /* no answer at all */
 
 /* how an answer comes */

@@ -25,7 +25,7 @@ def blocks_sigterm(pid):
 
 
 class Workers:
-    """The program, once or more, on a listening socket of ours."""
+    """One or more processes of the program, on a listening socket of the test."""
     numbers = itertools.count()
 
     def __init__(self, count=1, program=stack.BUILD / "fcgi/duplex", page=stack.ROOT / "html", family=socket.AF_UNIX, **environment):
@@ -59,7 +59,7 @@ class Workers:
         return sockets > 1
 
     def stop_first(self, sig=signal.SIGTERM):
-        """Ends the oldest worker: its exit status and what it had to say."""
+        """Ends the oldest worker. Returns its exit status and what it wrote to standard error."""
         with self.processes.pop(0) as process:
             process.send_signal(sig)
             return process.wait(30), process.stderr.read()
@@ -86,7 +86,7 @@ def params(path, query=b""):
 
 
 def form(method, path, query=b"", body=b""):
-    """A request with such a body, whole."""
+    """Makes a whole request with this body."""
     variables = {b"REQUEST_METHOD": method, b"SCRIPT_NAME": path, b"QUERY_STRING": query, b"CONTENT_LENGTH": b"%d" % len(body),
                  b"CONTENT_TYPE": b"application/x-www-form-urlencoded"}
     content = record(5, body) if body else b""

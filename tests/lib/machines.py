@@ -119,7 +119,7 @@ class Machine:
         return [pid for pid in stack.descendants(self.process.pid) if stack.name_of(pid) == name and stack.is_alive(pid)]
 
     def crash(self):
-        """All processes at once, by SIGKILL: with the first of a namespace go the others."""
+        """Kills all processes at once: when the first process of a namespace is killed, the others are too."""
         self.end(signal.SIGKILL)
 
     def end(self, number):
@@ -150,7 +150,7 @@ class Host(Machine):
         return len(self.pids("chat"))
 
     def unplug(self):
-        """Nothing reaches it or comes from it any more, not even the end of a connection."""
+        """Cuts the machine off: nothing reaches it or comes from it any more, not even the end of a connection."""
         run(f"ip link set {self.name} down")
 
     def plug(self):
@@ -173,7 +173,7 @@ class Haproxy(Machine):
                    DUPLEX_HOST_1="10.0.0.11:80 send-proxy-v2-ssl check-send-proxy")
 
     def is_up(self, host, kind):
-        """Whether it takes the host to be up, for HTTP or for WebSockets."""
+        """Whether the front takes the host to be up, for HTTP or for WebSockets."""
         with socket.socket(socket.AF_UNIX) as client:
             client.connect("/run/haproxy/admin.sock")
             client.sendall(b"show stat\n")
@@ -200,7 +200,7 @@ class Apache(Machine):
 
 
 class Thief:
-    """In the place of a host: passes every check, takes what is asked or posted, and breaks off."""
+    """Stands in for a host: it passes every check, takes each request, and breaks off without an answer."""
 
     def __init__(self, host):
         self.asked, self.posted = [], []

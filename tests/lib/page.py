@@ -1,4 +1,4 @@
-"""The page in Chromium, as the tests of it see it."""
+"""The page in Chromium, with what its tests need of it."""
 import re
 
 import stack
@@ -73,4 +73,4 @@ class Page:
         self.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def console(self):
-        return [entry["message"] for entry in self.driver.get_log("browser")]
+        return [entry["message"] for entry in self.driver.get_log("browser") if not entry["message"].startswith("chrome://")]

@@ -27,11 +27,11 @@ class Redis:
 
     @property
     def address(self):
-        """What DUPLEX_REDIS is."""
+        """The value of DUPLEX_REDIS for this Redis."""
         return f"{PASSWORD}@{self.host}:{self.port}" if self.tcp else str(self.path)
 
     def start(self):
-        """Starts it, empty; on a port it may be that somebody else has it."""
+        """Starts an empty Redis. Returns false if it ended, as it does if another process has its port."""
         if self.tcp:
             self.port = self.port or random.randrange(20000, 32000)
         where = ["--port", str(self.port), "--bind", self.host, "--requirepass", PASSWORD] if self.tcp else \

@@ -18,6 +18,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 SANITIZED = BUILD.name in ("asan", "valgrind")  # where figures of memory and time mean nothing
 
+ORIGIN = "https://duplex.invalid"  # the one that websocketd takes, which the fragments set
+
 USER = 65534 if os.geteuid() == 0 else None  # an ordinary user to run as
 
 # What lighttpd and websocketd say when all is well. websocketd 0.4.1 ends a connection without a close frame, which may be
@@ -199,5 +201,5 @@ class Stack:
 def finish(stack, *expected):
     """The checks at the end of every test with a stack."""
     tap.equal(stack.stop(), 0, "the stack ends with status 0")
-    tap.equal(stack.left, [], "no process is left")
-    tap.equal(stack.unexpected(*expected), [], "nothing unexpected in the log")
+    tap.equal(stack.left, [], "when the stack has ended, no process is left")
+    tap.equal(stack.unexpected(*expected), [], "nothing unexpected is in the log of the stack")

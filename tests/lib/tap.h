@@ -24,7 +24,7 @@ __attribute__((format(printf, 2, 3))) static inline bool ok(bool passed, const c
 	return passed;
 }
 
-/* two strings of bytes, of which the names and what differs are printed */
+/* compares two strings of bytes, and prints both if they differ */
 static inline bool is(const char *got, size_t got_length, const char *wanted, size_t wanted_length,
 		      const char *name)
 {

@@ -19,7 +19,7 @@ import time
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
 import rfc6455
-import servers
+import sites
 import stack
 import tap
 
@@ -30,7 +30,7 @@ INVALID = (b"\xff", b"abc\xe2\x82", b"\xed\xa0\x80", b"\xc0\xaf" * 1000, b"x" * 
 
 
 class Chaos:
-    """What happened: how often each thing, what should not have, and when what was last killed."""
+    """Counts what happened, and keeps what should not have happened and when each program was last killed."""
 
     def __init__(self, site):
         self.site = site
@@ -72,7 +72,7 @@ async def talk(chaos, client):
 async def behave(chaos):
     client = None
     try:
-        client = await asyncio.wait_for(servers.connect(chaos.site, open_timeout=None), PATIENCE)
+        client = await asyncio.wait_for(sites.connect(chaos.site, open_timeout=None), PATIENCE)
         await talk(chaos, client)
         await asyncio.wait_for(client.close(), PATIENCE)
         chaos.counts["connections to the end"] += 1
@@ -299,11 +299,11 @@ def check_left(name, now, before, allowed):
 
 def check_alive(site):
     tap.ok(all(site.processes[name].poll() is None for name in ("server", "fastcgi", "websocketd")), "no program has ended by itself")
-    tap.equal(servers.ask(site, "/echo?message=hi").body, b"hi", "HTTP is answered")
-    tap.equal(asyncio.run(servers.talk(site, "/echo")), "hi", "and a WebSocket")
+    tap.equal(sites.ask(site, "/echo?message=hi").body, b"hi", "after the chaos HTTP is answered")
+    tap.equal(asyncio.run(sites.talk(site, "/echo")), "hi", "after the chaos a WebSocket is answered")
 
 
-with servers.Site("lighttpd") as site:
+with sites.Site("lighttpd") as site:
     chaos = Chaos(site)
     check_alive(site)
     before = settle(site, figures(site))
@@ -315,11 +315,11 @@ with servers.Site("lighttpd") as site:
         print(f"# {name}: {now}")
     for name, count in sorted(chaos.counts.items()):
         print(f"# {count} {name}")
-    tap.equal(chaos.faults, [], "nothing happened that should not")
-    tap.ok(chaos.counts["echoes"] > 100 * SECONDS and chaos.counts["HTTP answers"] > 10 * SECONDS, "and much happened")
+    tap.equal(chaos.faults, [], "nothing went wrong that should not")
+    tap.ok(chaos.counts["echoes"] > 100 * SECONDS and chaos.counts["HTTP answers"] > 10 * SECONDS, "the chaos was large enough: echoes and HTTP answers")
     kills = chaos.counts["endpoints killed"] + BEHAVIOURS[behave] * chaos.counts["websocketds killed"]
     tap.ok(chaos.counts["connections ended"] <= kills, f"no more connections ended than were killed: {chaos.counts['connections ended']} of {kills}")
-    tap.ok(chaos.counts["HTTP 500"] + chaos.counts["HTTP 503"] <= chaos.counts["workers killed"], "and no more requests failed than workers were killed")
+    tap.ok(chaos.counts["HTTP 500"] + chaos.counts["HTTP 503"] <= chaos.counts["workers killed"], "no more requests failed than workers were killed")
     check_left("half-way", between, before, {"lighttpd": 32768, "websocketd": 65536, "multiwatch": 512, "workers": 2048})
     check_left("after", after, between, {"lighttpd": 8192, "websocketd": 32768, "multiwatch": 256, "workers": 1024})
     check_alive(site)

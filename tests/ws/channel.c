@@ -79,10 +79,9 @@ static const struct {
 	size_t length;
 	const char *json; /* what stands for it */
 } texts[] = {
-#define T(text, json) \
-	{ \
-		text, sizeof(text) - 1, json \
-	}
+/* clang-format off */
+#define T(text, json) {text, sizeof(text) - 1, json}
+	/* clang-format on */
 	T("", ""),
 	T("hello", "hello"),
 	T("\"", "\\\""),

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """
-What RFC 6455 asks of a server, row by row, through the whole stack, with handshakes and frames made by hand.
+Asks the whole stack for what RFC 6455 demands of a server, row by row, with handshakes and frames made by hand.
 
-A row says what the RFC wants. A few do not get it behind websocketd 0.4.1: their group says what they get instead, and why.
-Either is asserted, so that a change is noticed, and a group of rows stands in the README as one that holds or does not.
+A row says what the RFC demands. Behind websocketd 0.4.1 a few demands are not met: their group says what comes instead, and why.
+Both are asserted, so that a change is noticed. Each group of rows is a line of the table in ws/README.md, which says whether it holds.
 """
 import base64
 import hashlib
@@ -75,7 +75,7 @@ def accept_of(key):
 
 
 def handshake(changes):
-    """The status of the answer, and those of its fields that this is about."""
+    """Returns the status of the answer and the fields of it that matter here."""
     changes = dict(changes)
     request = changes.pop("request", "GET /echo HTTP/1.1")
     client, answer = ask({name: value for name, value in {**HANDSHAKE, **changes}.items() if value}, request)
@@ -98,7 +98,7 @@ def describe(opcode, payload):
 
 
 def collect(client, until=None):
-    """What comes until this message, which is left out, or the end of the connection."""
+    """Returns what comes before this message, or before the end of the connection."""
     got = []
     try:
         while (received := client.read_message()) != (TEXT, until):
@@ -111,7 +111,7 @@ def collect(client, until=None):
 
 
 def exchange(data, ends):
-    """What comes back for it. A connection that is not to end has to echo one more message."""
+    """Sends the data and returns what comes back. Unless the connection is to end, it must echo one more message."""
     client = Client()
     with client.socket:
         client.socket.sendall(data if ends else data + text(PROBE))
@@ -139,9 +139,9 @@ CONTROL = {"ping": PING, "pong": PONG, "close": CLOSE}
 FIRST = frame(TEXT, b"a", fin=False)  # of a message in fragments
 EMOJI = "\U0001F600".encode()
 
-# Each group is a row of the README. Its rows are what is sent and what must come back, and in a group that does not
-# hold, what comes instead, and why.
-group("4.2", "the handshake and its answer, which selects no protocol and no extension", {
+# Each group is a line of the table in ws/README.md. Its rows are what is sent and what must come back; a group that does
+# not hold has what comes instead, and why.
+group("4.2", "the handshake and its answer, which selects no subprotocol and no extension", {
     "as it should be": ({}, ACCEPTED),
     "Upgrade: WebSocket": ({"Upgrade": "WebSocket"}, ACCEPTED),
     "Connection: keep-alive, UPGRADE": ({"Connection": "keep-alive, UPGRADE"}, ACCEPTED),
@@ -158,18 +158,18 @@ group("4.2", "the handshake and its answer, which selects no protocol and no ext
     "no Connection, the same": ({"Connection": None}, ["200"]),
     "Upgrade: other, websocket, which a server may ignore (RFC 9110 7.8)": ({"Upgrade": "other, websocket"}, ["200"]),
 })
-group("4.2.2", "another version is refused, and the right one told", {  # by 426, or by 400 as in the example of 4.4
+group("4.2.2", "another version is refused, and the answer names the right one", {  # by 426, or by 400 as in the example of 4.4
     f"version {version}": ({"Sec-WebSocket-Version": version}, ["400", VERSION]) for version in (None, "0", "8", "12", "14", "130", "x")
 })
-group("4.2.1", "a key that is not 16 bytes in base64, or two of them, are refused", {
+group("4.2.1", "a key that is not 16 bytes in base64 is refused, and so are two keys", {
     "a key of 3 bytes": ({"Sec-WebSocket-Key": "AAAA"}, ["400", VERSION]),
-    "a key that is no base64": ({"Sec-WebSocket-Key": "!" * 24}, ["400", VERSION]),
+    "a key that is not base64": ({"Sec-WebSocket-Key": "!" * 24}, ["400", VERSION]),
     "two keys (11.3.1)": ({"Sec-WebSocket-Key": [KEY, KEY]}, ["400", VERSION]),
-}, ["101"], "websocketd takes any that is not empty", since="Debian 13")
+}, ["101"], "websocketd accepts any key that is not empty", since="Debian 13")
 group("4.2.1", "`Connection` must name `Upgrade`", {
     "Connection: keep-alive": ({"Connection": "keep-alive"}, ["400"]),
 }, ["101"], "lighttpd asks websocketd by a `Connection` of its own")
-group("5.2", "text of every length; a form of it that is longer than needed is taken too", {
+group("5.2", "text of every length, also if the length is written in a longer form than needed", {
     **{f"{number} bytes": (text(b"x" * number), [sized(number)]) for number in SIZES},
     **{f"{number} bytes, their length in 3": (text(b"x" * number, size=3), [sized(number)]) for number in SIZES[:3]},
     **{f"{number} bytes, their length in 9": (text(b"x" * number, size=9), [sized(number)]) for number in SIZES[:6]},
@@ -183,7 +183,7 @@ group("5.2", "reserved bits and opcodes are refused", {
     **{f"opcode {opcode}": (frame(opcode), FAILED) for opcode in OPCODES},
     **{f"opcode {opcode} with a payload": (frame(opcode, b"a"), FAILED) for opcode in OPCODES},
 })
-group("5.3", "any mask, but not none", {
+group("5.3", "every mask is accepted, and a frame without one is refused", {
     **{f"mask {mask.hex()}": (text(b"abcdef", mask=mask), ["abcdef"]) for mask in (MASK, bytes(4), b"\xff" * 4, b"\0\0\0\1", b"\n\n\n\n", b"abcd")},
     "text without a mask": (text(b"a", mask=None), FAILED),
     **{f"a {name} without a mask": (frame(opcode, mask=None), FAILED) for name, opcode in CONTROL.items()},
@@ -219,16 +219,16 @@ group("5.5.1", "the closing handshake: the code comes back, then the end", {
     "text and a ping after the close": (close(1000) + text(b"late") + frame(PING, b"late"), ["close 1000", "end"]),
     "a close after the close": (close(1000) + close(1001), ["close 1000", "end"]),
 })
-group("5.5.1", "a close frame has no body or at least a code", {
+group("5.5.1", "a close frame with a body of one byte is refused", {
     "a body of 1 byte": (frame(CLOSE, b"\x03"), FAILED),
-}, ["close", "end"], "websocketd answers one byte as if there were none")
-group("7.4", "codes that nobody may send, and reasons that are no UTF-8, are refused", {
+}, ["close", "end"], "websocketd answers it like an empty one")
+group("7.4", "codes that nobody may send, and reasons that are not UTF-8, are refused", {
     **{f"code {code}": (close(code), FAILED) for code in BAD_CODES},
-    "a reason that is no UTF-8": (close(1000, b"\xff"), FAILED),
+    "a reason that is not UTF-8": (close(1000, b"\xff"), FAILED),
 })
-group("7.4.1", "the limit for a message is told by code 1009", {
+group("7.4.1", "a message over the limit is answered with code 1009", {
     "1 MiB and a byte": (text(b"x" * 1048577), ["close 1009", "end"]),
-}, ["end"], "the connection ends at once, by code 1006: websocketd sends no close frame")
+}, ["end"], "the connection ends at once, with code 1006, because websocketd sends no close frame")
 group("8.1", "valid UTF-8, whole and split over fragments", {
     "2, 3 and 4 bytes": (text("\u00e9\u20ac\U0001F600\U0010FFFF".encode()), ["\u00e9\u20ac\U0001F600\U0010FFFF"]),
     "NUL and the other controls": (text(b"\0\1\r\x1b\x7f"), ["\0\1\r\x1b\x7f"]),
@@ -236,7 +236,7 @@ group("8.1", "valid UTF-8, whole and split over fragments", {
     "byte by byte": (fragments(*[bytes([byte]) for byte in "\u00e9\u20ac\U0001F600".encode()]), ["\u00e9\u20ac\U0001F600"]),
     "a ping within a character": (fragments(EMOJI[:2], EMOJI[2:], between=frame(PING)), ["pong ", EMOJI.decode()]),
 })
-group("8.1", "invalid UTF-8 ends the connection, with code 1007 and nothing echoed", {
+group("8.1", "invalid UTF-8 ends the connection with code 1007, and nothing is echoed", {
     name: (data + text(b"more"), ["close 1007", "end"]) for name, data in {
         "alone": text(b"\xff"),
         "first": text(b"\xffabc"),
@@ -252,12 +252,12 @@ group("8.1", "invalid UTF-8 ends the connection, with code 1007 and nothing echo
         "split over fragments": fragments(b"\xe2", b"\x28\xa1"),
         "cut at the last of the fragments": fragments(b"a", EMOJI[:2]),
     }.items()
-}, ["end"], "it ends at once and nothing is echoed, but by code 1006: websocketd sends no close frame")
-group("5.6", "a text message is one message whatever is in it", {
+}, ["end"], "it ends at once and nothing is echoed, but with code 1006, because websocketd sends no close frame")
+group("5.6", "a text message is one message, whatever it contains", {
     "a newline": (text(b"a\nb"), ["a\nb"]),
-}, ["a", "b"], "websocketd ends a message with a newline, so this is two")
-group("5.6", "a binary message is a message", {}, [], "websocketd does not tell it apart: the connection ends at it where the endpoint can")  # check_binary
-group("5.5.1", "the endpoint ends with a close frame", {}, [], "websocketd sends none: the client sees code 1006")  # check_end_by_endpoint
+}, ["a", "b"], "websocketd takes a newline for the end of a message, so this is two")
+group("5.6", "a binary message arrives as one", {}, [], "websocketd does not mark it as binary, and the endpoint ends the connection where it can tell")  # check_binary
+group("5.5.1", "when the endpoint ends, it sends a close frame", {}, [], "websocketd sends none, and the client sees code 1006")  # check_end_by_endpoint
 
 
 def check_group(section, title, rows, instead, why, since):
@@ -273,27 +273,27 @@ def check_group(section, title, rows, instead, why, since):
 
 
 def check_readme():
-    """The README has a row for each group, and says of the same ones that they hold."""
-    table = re.findall(r"^\| ([\d.]+) \| (.*) \| (.*) \|$", (stack.ROOT / "README.md").read_text(), re.M)
+    """ws/README.md has a line for each group, and says of the same ones that they hold."""
+    table = re.findall(r"^\| ([\d.]+) \| (.*) \| (.*) \|$", (stack.ROOT / "ws/README.md").read_text(), re.M)
     wanted = [(section, title, f"since {since}; before it no: {why}" if since else f"no: {why}" if why else "yes")
               for section, title, _, _, why, since in GROUPS]
-    tap.equal(table, sorted(wanted, key=lambda row: row[0]), "the README's table is this one")
+    tap.equal(table, sorted(wanted, key=lambda row: row[0]), "the table of RFC 6455 in ws/README.md is the one that is tested here")
 
 
 def check_end_by_endpoint():
     stack.wait_until(lambda: not site.endpoints())
     client = Client()
     client.socket.sendall(text(PROBE))
-    tap.equal(client.read_message(), (TEXT, PROBE), "5.5.1 the endpoint runs")
+    tap.equal(client.read_message(), (TEXT, PROBE), "5.5.1 the endpoint that is about to be ended runs")
     os.kill(site.endpoints()[0], signal.SIGTERM)
-    tap.equal(collect(client), ["end"], "5.5.1 the endpoint ends with a close frame: not so: websocketd sends none")
+    tap.equal(collect(client), ["end"], "5.5.1 when the endpoint ends, it sends a close frame: not so: websocketd sends none")
     client.socket.close()
 
 
 def check_binary():
     """
     websocketd in its text mode hands a binary message to the endpoint without a newline. The ping is answered when the
-    message has been handed over; the endpoint is then waited for, because text that comes before it looks is joined.
+    message has been handed over. The test then waits for the endpoint, because text that comes before it looks is joined.
     """
     for name, data, joined in (("one", frame(BINARY, b"a"), ["end"]), ("in fragments", fragments(b"a", b"b", opcode=BINARY), ["end"]),
                                ("an empty one", frame(BINARY), ["the probe"]), ("one with a newline at its end", frame(BINARY, b"a\n"), ["a", "the probe"])):
@@ -301,12 +301,12 @@ def check_binary():
         client = Client()
         with client.socket:
             client.socket.sendall(data + frame(PING))
-            tap.equal(client.read_message(), (PONG, b""), "5.6 a binary message")
+            tap.equal(client.read_message(), (PONG, b""), f"5.6 a binary message, {name}: it was handed over before the ping is answered")
             if joined == ["end"]:
                 stack.wait_until(lambda: not site.endpoints())
             else:
                 client.socket.sendall(text(PROBE) + text(b"end"))
-            tap.equal(collect(client, b"end"), joined, f"{name}: {joined}")
+            tap.equal(collect(client, b"end"), joined, f"5.6 a binary message, {name}: what comes back is {joined}")
 
 
 with stack.Stack() as site:
@@ -315,6 +315,6 @@ with stack.Stack() as site:
     check_binary()
     check_end_by_endpoint()
     check_readme()
-    # what websocketd says of a handshake that it refuses, and the endpoint of what it ends
+    # websocketd reports a handshake that it refuses, and the endpoint a connection that it ends
     stack.finish(site, "superfluous response.WriteHeader", r"echo: 127\.0\.0\.1: the client sent")
 tap.done()

@@ -27,7 +27,7 @@ async def bare_websocket(site):
 
 
 class Bad:
-    """A client that sends as fast as it is let, and reads all that comes, or nothing."""
+    """A client that sends as fast as it can, and reads either all that comes or nothing."""
 
     def __init__(self, site, reads):
         self.site = site
@@ -36,7 +36,7 @@ class Bad:
         self.ended = 0  # connections, by the server
 
     async def run(self):
-        """Again and again: who has too much in flight is sent away by the queue's limit."""
+        """Connects again and again, since the queue's limit ends a connection with too much in flight."""
         while True:
             reader, writer = await bare_websocket(self.site)
             try:
@@ -64,7 +64,7 @@ class Bad:
 
 
 async def measure(client, name):
-    """The round-trip times in milliseconds of so many messages, one after another."""
+    """Measures the round-trip times of messages, one after another, in milliseconds."""
     times = []
     good = 0
     for number in range(ROUNDS):
@@ -113,13 +113,13 @@ def check_memory(site, own):
     for pid in set(site.endpoints()) - set(own):
         with contextlib.suppress(OSError, TypeError):  # one that is just being ended
             kib.append(stack.memory(pid, "VmHWM", "status"))
-    tap.ok(kib and max(kib) < 20 * 1024 or stack.SANITIZED, f"the processes of these two stay within the queue's limit, in KiB: {kib}")
+    tap.ok(kib and max(kib) < 20 * 1024 or stack.SANITIZED, f"the processes of a flooding client and of one that never reads stay within the queue's limit, in KiB: {kib}")
     servers = {name: stack.memory(site.pid(name), "Rss") for name in ("lighttpd", "websocketd")}
-    tap.ok(max(servers.values()) < 48 * 1024 or stack.SANITIZED, f"and the servers' memory is bounded, in KiB: {servers}")
+    tap.ok(max(servers.values()) < 48 * 1024 or stack.SANITIZED, f"the servers' memory stays bounded beside a flood and a client that never reads, in KiB: {servers}")
 
 
 with stack.Stack() as site:
     asyncio.run(check_fair(site))
-    tap.ok(stack.wait_until(lambda: not site.endpoints(), 5), "when they go nothing is left")
+    tap.ok(stack.wait_until(lambda: not site.endpoints(), 5), "no process is left when the flooding client and the one that never reads are gone")
     stack.finish(site, r"echo: 127\.0\.0\.1: the client sent more than \d+ bytes ahead of what it read", *stack.GONE)
 tap.done()

@@ -28,7 +28,7 @@ def connect(site):
 
 
 async def pump(client, messages, in_flight):
-    """Sends all messages, so many in flight, while it reads: how many came back equal and in order."""
+    """Sends all messages with so many in flight while it reads. Returns how many came back equal and in order."""
     slots = asyncio.Semaphore(in_flight)
     good = 0
 
@@ -50,15 +50,15 @@ async def pump(client, messages, in_flight):
 
 async def check_echo(site):
     async with connect(site) as client:
-        tap.equal(await asyncio.wait_for(pump(client, BIG, 16), 120), 64, "64 messages of 1,000,000 bytes, 16 in flight")
+        tap.equal(await asyncio.wait_for(pump(client, BIG, 16), 120), 64, "64 messages of 1,000,000 bytes with 16 in flight come back, equal and in order")
         peak = stack.memory(site.endpoints()[0], "VmHWM", "status")
-        tap.ok(peak < 20480 or stack.SANITIZED, f"in at most 20 MiB: {peak} KiB")
+        tap.ok(peak < 20480 or stack.SANITIZED, f"64 messages of 1,000,000 bytes need at most 20 MiB of the endpoint: {peak} KiB")
     async with connect(site) as client:
-        tap.equal(await asyncio.wait_for(pump(client, SMALL, 5000), 120), 5000, "5,000 messages of 4 KiB, pipelined")
+        tap.equal(await asyncio.wait_for(pump(client, SMALL, 5000), 120), 5000, "5,000 pipelined messages of 4 KiB come back, equal and in order")
 
 
 async def check_cat_hangs(site):
-    """Not more than a few seconds for each: it never ends."""
+    """Gives each a few seconds only, because it would never end."""
     for name, messages, in_flight in (("64 messages of 1,000,000 bytes", BIG, 16), ("5,000 messages of 4 KiB", SMALL, 5000)):
         client = await connect(site)
         hung = False
@@ -66,18 +66,18 @@ async def check_cat_hangs(site):
             await asyncio.wait_for(pump(client, messages, in_flight), 4)
         except asyncio.TimeoutError:
             hung = True
-        tap.ok(hung, f"{name} through cat hang: this is the reason for the library")
+        tap.ok(hung, f"{name} hang when cat stands in for the endpoint: this is why there is a library")
         client.abort()
 
 
 async def check_vanish(site):
-    """The client is gone in the middle of it, with messages in every buffer on the way."""
+    """The client vanishes while messages are in every buffer on the way."""
     client = await connect(site)
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(pump(client, BIG, 16), 0.3)
-    tap.equal(len(site.endpoints()), 1, "a client in the middle of 64 MB")
+    tap.equal(len(site.endpoints()), 1, "a client is connected, in the middle of sending 64 MB")
     client.abort()
-    tap.ok(await asyncio.to_thread(stack.wait_until, lambda: not site.endpoints(), 1), "it vanishes: no process is left after a second")
+    tap.ok(await asyncio.to_thread(stack.wait_until, lambda: not site.endpoints(), 1), "a client that vanishes in the middle of 64 MB leaves no process after a second")
 
 
 def handshake(site):
@@ -88,7 +88,7 @@ def handshake(site):
     answer = b""
     while not answer.endswith(b"\r\n\r\n"):
         answer += client.recv(1)
-    tap.ok(answer.startswith(b"HTTP/1.1 101 "), "a handshake by hand")
+    tap.ok(answer.startswith(b"HTTP/1.1 101 "), "a handshake made by hand is answered 101")
 
     def started():
         return [pid for pid in site.endpoints() if pid not in others and stack.name_of(pid) == "echo"]
@@ -115,13 +115,13 @@ def check_never_reads(site):
     tap.ok(sent < 64_000_000, f"a client that never reads is held back by TCP, after {sent} bytes")
     growth = {stack.name_of(pid): kib - before[pid] for pid, kib in resident(site).items()}
     tap.ok(growth["echo"] < 17 * 1024 and growth["lighttpd"] < 8192 and growth["websocketd"] < 24 * 1024 or stack.SANITIZED,
-           f"and costs bounded memory, in KiB: {growth}")
+           f"a client that never reads costs bounded memory, in KiB: {growth}")
     client.close()
-    tap.ok(stack.wait_until(lambda: not site.endpoints(), 2), "when it goes nothing is left")
+    tap.ok(stack.wait_until(lambda: not site.endpoints(), 2), "when a client that never read is gone, no process is left")
 
 
 def check_limit_memory(site):
-    """One message over the limit: the process holds the limit and 1 MiB at most."""
+    """For one message over the limit the process holds at most the limit and 1 MiB."""
     client, pid = handshake(site)
     size = 64 * 1048576
     header = bytes([0x81, 0xFF]) + size.to_bytes(8, "big") + bytes(4)
@@ -143,21 +143,21 @@ def check_limit_memory(site):
         except ConnectionResetError:
             break
     tap.ok(0 < peak <= 2048 or stack.SANITIZED, f"a message of 64 MiB is refused with at most 2 MiB in use: {peak} KiB")
-    tap.ok(stack.wait_until(lambda: not site.endpoints(), 2), "and the process is gone")
+    tap.ok(stack.wait_until(lambda: not site.endpoints(), 2), "when a message of 64 MiB was refused, no process is left")
 
 
 def check_idle_memory(site):
-    """What a connection adds: with a second one open, the pages of the program itself are shared."""
+    """Measures what a connection adds: with a second one open, the pages of the program itself are shared."""
     other, _ = handshake(site)
     client, pid = handshake(site)
     for socket_ in (other, client):
         socket_.sendall(frames.text(b"Hello"))
-        tap.equal(socket_.recv(100), b"\x81\x05Hello", "a small message")
+        tap.equal(socket_.recv(100), b"\x81\x05Hello", "a small message comes back over a connection made by hand")
     private = stack.memory(pid, "Private_Dirty") + stack.memory(pid, "Private_Clean")
-    tap.ok(private <= 64 or stack.SANITIZED, f"an idle connection has 64 KiB of private memory at most: {private} KiB")
+    tap.ok(private <= 64 or stack.SANITIZED, f"an idle connection has at most 64 KiB of private memory: {private} KiB")
     client.close()
     other.close()
-    tap.ok(stack.wait_until(lambda: not site.endpoints(), 1), "gone within a second")
+    tap.ok(stack.wait_until(lambda: not site.endpoints(), 1), "when an idle client is gone, its process is gone within a second")
 
 
 with stack.Stack() as site:

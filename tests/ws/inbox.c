@@ -17,10 +17,10 @@ static const struct {
 	enum inbox_state state;
 	int line;
 } table[] = {
+/* clang-format off */
 #define T(input, messages, state) \
-	{ \
-		input, sizeof(input) - 1, messages, sizeof(messages) - 1, state, __LINE__ \
-	}
+	{input, sizeof(input) - 1, messages, sizeof(messages) - 1, state, __LINE__}
+	/* clang-format on */
 	T("", "", INBOX_OPEN),
 	T("a", "", INBOX_OPEN),
 	T("a\n", "[a]", INBOX_OPEN),
@@ -108,7 +108,8 @@ static void check_table(void)
 	}
 }
 
-/* the message in hand stays where it is, whatever comes in until it is given back */
+/* the message that was taken out stays where it is, whatever comes in until the next one is taken
+ */
 static void check_lent(void)
 {
 	enum { BIG = 100000, MESSAGES = 30 };
@@ -120,13 +121,15 @@ static void check_lent(void)
 	inbox_init(&inbox, BIG, MESSAGES * (BIG + 1));
 	memset(big, 'x', BIG);
 	feed(&inbox, "first\n", 6);
-	ok(inbox_take(&inbox, &text, &length) && length == 5, "the first message");
+	ok(inbox_take(&inbox, &text, &length) && length == 5,
+	   "the first of several messages is taken out");
 	for (int i = 0; i < MESSAGES; i++) {
 		big[0] = (char)('A' + i);
 		feed(&inbox, big, BIG);
 		feed(&inbox, "\n", 1);
 	}
-	is(text, length + 1, "first", 6, "it is the same after 3 MB came in, and a NUL follows it");
+	is(text, length + 1, "first", 6,
+	   "the first message stays where it is while 3 MB come in, and a NUL follows it");
 	for (int i = 0; i < MESSAGES; i++) {
 		ok(inbox_take(&inbox, &text, &length) && length == BIG && text[0] == 'A' + i &&
 			   text[BIG - 1] == 'x',
@@ -137,9 +140,10 @@ static void check_lent(void)
 	   "the small ones behind them are there");
 	while (inbox_take(&inbox, &text, &length))
 		continue;
-	ok(inbox_waiting(&inbox) == 0, "and then nothing waits");
+	ok(inbox_waiting(&inbox) == 0, "nothing waits once all messages have been taken out");
 	feed(&inbox, "again\n", 6);
-	ok(inbox_take(&inbox, &text, &length) && length == 5, "and again");
+	ok(inbox_take(&inbox, &text, &length) && length == 5,
+	   "a message can be taken out of an inbox that was emptied before");
 	feed(&inbox, big, BIG);
 	feed(&inbox, "\n", 1);
 	ok(inbox_take(&inbox, &text, &length) && length == BIG &&
@@ -150,7 +154,7 @@ static void check_lent(void)
 	free(big);
 }
 
-/* messages of all sizes, in pieces of all sizes, taken out now and then: each is what was put in */
+/* messages of all sizes come in pieces of all sizes and are taken out now and then, unchanged */
 static void check_random(unsigned int seed)
 {
 	enum { LARGEST = 200000, MESSAGES = 2000 };

@@ -149,9 +149,9 @@ def open_all(number):
 def check_all_have(subscribers, last, texts, name):
     """Each has got these texts after the first, and nothing else, as they are kept."""
     lines = lines_after(last)
-    tap.equal([text_of(line) for line in lines] == texts, True, f"{name}: all are kept")
+    tap.equal([text_of(line) for line in lines] == texts, True, f"{name}: all messages are kept")
     right = sum(one.lines()[1:] == lines for one in subscribers)
-    tap.equal(right, len(subscribers), f"{name}: each subscriber has each once, in order")
+    tap.equal(right, len(subscribers), f"{name}: each subscriber has each message once and in order")
 
 
 def sent_away():
@@ -183,7 +183,7 @@ def check_many():
     stack.wait_until(lambda: sent_away() - before == returns)
     tap.equal(returns, sent_away() - before, "whoever was sent away was so because Redis did not answer in time")
     close_all(subscribers)
-    tap.ok(stack.wait_until(lambda: len(site.endpoints()) <= 1, 20), "when they go their processes are gone")
+    tap.ok(stack.wait_until(lambda: len(site.endpoints()) <= 1, 20), f"when {SUBSCRIBERS} subscribers go, their processes are gone")
 
 
 class Slow:
@@ -206,8 +206,8 @@ class Slow:
 
     def check_end(self):
         """It is ended; what is on the way to it is the beginning, and the rest comes after what it has seen."""
-        tap.ok(stack.wait_until(lambda: not stack.is_alive(self.pid), PATIENCE + 30), f"it is ended, within {time.monotonic() - self.begin:.0f} s")
-        tap.ok(stack.wait_until(lambda: "the client takes nothing" in site.log()), "and the log says why")
+        tap.ok(stack.wait_until(lambda: not stack.is_alive(self.pid), PATIENCE + 30), f"a client that takes nothing is ended, within {time.monotonic() - self.begin:.0f} s")
+        tap.ok(stack.wait_until(lambda: "the client takes nothing" in site.log()), "the log says that a client took nothing")
         while self.client.read():
             pass
         seen = list(lines_in(self.client.got))
@@ -216,7 +216,7 @@ class Slow:
         read_until([again], b"at last")
         texts = [text_of(line) for line in (*seen, *lines_in(again.got))]
         tap.equal(texts[1:len(self.texts) + 1] == self.texts, True,
-                  f"of {len(self.texts)} messages it had {len(seen) - 1}, and has the rest when it comes back, each once")
+                  f"a client that took nothing had {len(seen) - 1} of {len(self.texts)} messages, and has the rest when it comes back, each once")
         close_all([again, self.client])
 
 
@@ -233,14 +233,14 @@ def check_gone():
     for one in subscribers:
         while one.read():
             pass
-    tap.ok(stack.wait_until(lambda: not site.endpoints()), "without Redis the clients of the chat are sent away")
-    tap.equal(site.log().count("chat: 127.0.0.1: Redis: "), 20, "and the log says why, once for each")
-    tap.equal(asyncio.run(converse("/echo", "hi")), "hi", "/echo is as before")
+    tap.ok(stack.wait_until(lambda: not site.endpoints()), "when Redis goes, the clients of the chat are ended")
+    tap.equal(site.log().count("chat: 127.0.0.1: Redis: "), 20, "when Redis goes, the log says so once for each client of the chat")
+    tap.equal(asyncio.run(converse("/echo", "hi")), "hi", "/echo works while Redis is gone")
     refused = Subscriber("-1")
-    tap.equal((refused.read(), bytes(refused.got)), (b"", b""), "who comes now is sent away, too")
+    tap.equal((refused.read(), bytes(refused.got)), (b"", b""), "a client that comes to the chat while Redis is gone is ended")
     redis.start()
     begin = time.monotonic()
-    tap.ok(stack.wait_until(lambda: is_published(), 2), f"and is served {time.monotonic() - begin:.1f} s after Redis is back")
+    tap.ok(stack.wait_until(lambda: is_published(), 2), f"the chat works {time.monotonic() - begin:.1f} s after Redis is back")
     close_all([*subscribers, refused])
 
 
@@ -261,8 +261,8 @@ def check_refused():
         except rfc6455.Closed:
             ended = True
         tap.ok(ended, f"a message of {len(text.encode())} bytes ends the connection of the one who sent it")
-    tap.ok("a message is not published: Message too long" in site.log(), "the log says why")
-    tap.equal(len(lines_after("0-0")), before + 2, "and nobody gets it")
+    tap.ok("a message is not published: Message too long" in site.log(), "the log says that a message was too long to be published")
+    tap.equal(len(lines_after("0-0")), before + 2, "what cannot be published reaches nobody")
 
 
 def check_kept():
@@ -272,14 +272,14 @@ def check_kept():
     read_until([publisher], b"%d" % (KEPT + 1999))
     kept = int(redis.ask("XLEN", "duplex:chat"))
     tap.ok(KEPT <= kept < KEPT + 200, f"of {KEPT + 2000} messages {kept} are kept")
-    tap.equal([text_of(line) for line in lines_in(publisher.got)] == [b"%d" % number for number in range(KEPT + 2000)], True, "and all were delivered")
+    tap.equal([text_of(line) for line in lines_in(publisher.got)] == [b"%d" % number for number in range(KEPT + 2000)], True, f"all of {KEPT + 2000} messages were delivered")
     publisher.socket.close()
 
 
 def check_small():
     symbols = subprocess.run(["nm", stack.BUILD / "ws/echo"], capture_output=True, text=True).stdout
     found = [line for line in symbols.splitlines() if any(word in line for word in ("redis", "channel_", "subscribe", "publish"))]
-    tap.ok(" websocket_send" in symbols and not found, f"nothing of all this is in the echo: {found}")
+    tap.ok(" websocket_send" in symbols and not found, f"the echo is linked with nothing of channels and Redis: {found}")
 
 
 check_small()

@@ -15,14 +15,10 @@ static const struct {
 	size_t length;
 	int line;
 } table[] = {
-#define T(query, value) \
-	{ \
-		query, value, sizeof(value) - 1, __LINE__ \
-	}
-#define NONE(query) \
-	{ \
-		query, NULL, 0, __LINE__ \
-	}
+/* clang-format off */
+#define T(query, value) {query, value, sizeof(value) - 1, __LINE__}
+#define NONE(query) {query, NULL, 0, __LINE__}
+	/* clang-format on */
 	NONE(""),
 	NONE("&"),
 	NONE("&&&"),
@@ -57,7 +53,7 @@ static const struct {
 	T("message=\xC3\xA9", "\xC3\xA9"),
 	T("message=%FF", "\xFF"),
 	T("message=%22%27%3Cb%3E", "\"'<b>"),
-	/* what is no escape stays as it is */
+	/* what is not an escape stays as it is */
 	T("message=%", "%"),
 	T("message=%4", "%4"),
 	T("message=%zz", "%zz"),
@@ -108,8 +104,9 @@ static void check_thousand(void)
 	for (int i = 0; i < COUNT; i++)
 		length += (size_t)snprintf(query + length, SIZE - length, "%smessage=%d",
 					   i ? "&" : "", i);
-	ok(query_value(query, length, "message", &value, &value_length), "a thousand parameters");
-	is(value, value_length, "999", 3, "the last of a thousand");
+	ok(query_value(query, length, "message", &value, &value_length),
+	   "message is found among a thousand parameters of that name");
+	is(value, value_length, "999", 3, "the last of a thousand parameters is the value");
 	free(query);
 }
 

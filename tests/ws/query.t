@@ -27,7 +27,7 @@ def reference(query):
 output = subprocess.run([stack.BUILD / "tests/ws/query", "decode"], input="".join(q + "\n" for q in queries).encode("latin-1"),
                         stdout=subprocess.PIPE, check=True).stdout.decode().split("\n")
 wrong = [(query, got, reference(query)) for query, got in zip(queries, output) if got != reference(query)]
-tap.equal(len(output), COUNT + 1, "an answer to each query")
+tap.equal(len(output), COUNT + 1, "every query has an answer")
 tap.equal(wrong[:5], [], f"{COUNT} queries are decoded alike")
-tap.ok(sum(reference(query) != "-" for query in queries) > COUNT / 4, "many of them have a message")
+tap.ok(sum(reference(query) != "-" for query in queries) > COUNT / 4, "many of the queries have a message")
 tap.done()

@@ -7,8 +7,8 @@
 
 static iconv_t converter;
 
-/* iconv's word on it. To UTF-16, because surrogates and what is above U+10FFFF do not exist there.
- */
+/* Asks iconv. It converts to UTF-16, because surrogates and numbers above U+10FFFF do not exist
+ * there. */
 static bool iconv_accepts(const unsigned char *bytes, size_t length)
 {
 	char in[4];

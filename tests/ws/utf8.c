@@ -10,10 +10,9 @@ static const struct {
 	size_t valid;
 	int line;
 } table[] = {
-#define T(text, valid) \
-	{ \
-		text, sizeof(text) - 1, valid, __LINE__ \
-	}
+/* clang-format off */
+#define T(text, valid) {text, sizeof(text) - 1, valid, __LINE__}
+	/* clang-format on */
 	T("", 0),
 	T("a", 1),
 	T("\0", 1),

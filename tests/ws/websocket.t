@@ -27,14 +27,14 @@ async def check_messages():
     async with connect() as socket:
         for length in (0, 1, 125, 126, 4090, 8180, 65535, 65536, 1048576):
             message = ("0123456789" * (length // 10 + 1))[:length]
-            tap.equal(await echo(socket, message), message, f"{length} bytes")
+            tap.equal(await echo(socket, message), message, f"a message of {length} bytes comes back")
         for message in ("\0", "a\0b", "\U0001F600\U0010FFFF", "\u00e9" * 5000, "<b>&amp;", "a\rb", "abc\r", "\r", "\r\r", " ", "\t"):
-            tap.equal(await echo(socket, message), message, f"{message[:10]!r}")
+            tap.equal(await echo(socket, message), message, f"the message {message[:10]!r} comes back")
         await socket.send("a\nb")
         tap.equal([await socket.recv(), await socket.recv()], ["a", "b"], "a message with a newline arrives as two")
-        tap.equal(await echo(socket, "end"), "end", "and no more")
+        tap.equal(await echo(socket, "end"), "end", "a message with a newline does not arrive as more than two")
     async with connect("/serialize/echo/") as socket:
-        tap.equal(await echo(socket, "hi"), "hi", "/serialize/echo/")
+        tap.equal(await echo(socket, "hi"), "hi", "a message to /serialize/echo/ comes back")
 
 
 async def status_of_handshake(path, **options):
@@ -46,16 +46,16 @@ async def status_of_handshake(path, **options):
 
 
 async def check_handshake():
-    tap.equal(await status_of_handshake("/nothing"), 404, "a path without an endpoint is 404")
-    tap.equal(await status_of_handshake("/"), 404, "as is /")
-    tap.equal(await status_of_handshake("/echo", origin=f"http://127.0.0.1:{site.port}"), 101, "our own Origin passes")
-    tap.equal(await status_of_handshake("/echo", origin=f"http://localhost:{site.port}"), 101, "by each name")
+    tap.equal(await status_of_handshake("/nothing"), 404, "a handshake at a path without an endpoint is answered 404")
+    tap.equal(await status_of_handshake("/"), 404, "a handshake at / is answered 404")
+    tap.equal(await status_of_handshake("/echo", origin=f"http://127.0.0.1:{site.port}"), 101, "a handshake with our own Origin is accepted")
+    tap.equal(await status_of_handshake("/echo", origin=f"http://localhost:{site.port}"), 101, "a handshake with our own Origin by another name of the host is accepted")
     for origin in ("http://evil.example", "http://127.0.0.1.evil.example", "http://evil.example/?127.0.0.1", "null", "file://"):
         tap.equal(await status_of_handshake("/echo", origin=origin), 403, f"Origin {origin} is refused")
 
 
 async def ending_of(socket):
-    """What comes before the connection is closed, and the code."""
+    """Returns what comes before the connection is closed, and the code."""
     received = []
     try:
         while True:
@@ -69,33 +69,33 @@ async def check_invalid_utf8():
              "above U+10FFFF": b"\xf4\x90\x80\x80", "a cut sequence": b"abc\xe2\x82", "behind a long text": b"x" * 100000 + b"\xff"}
     for name, payload in table.items():
         async with connect() as socket:
-            tap.equal(await echo(socket, "good"), "good", f"{name}: the connection works")
+            tap.equal(await echo(socket, "good"), "good", f"before {name}, which is not UTF-8, the connection works")
             await socket.send_bytes(frames.text(payload))
             await socket.send_bytes(frames.text(b"more"))
             start = time.monotonic()
-            tap.equal(await ending_of(socket), ([], 1006), "it ends with no output")
-            tap.ok(time.monotonic() - start < 1, "at once")
+            tap.equal(await ending_of(socket), ([], 1006), f"{name}, which is not UTF-8, ends the connection with no output")
+            tap.ok(time.monotonic() - start < 1, f"{name}, which is not UTF-8, ends the connection within a second")
     tap.equal(len(re.findall(r"echo: 127\.0\.0\.1: the client sent text that is not valid UTF-8", site.log())), len(table),
-              "the log says why, and who")
+              "the log has a line for each text that was not UTF-8, with the client's address")
 
 
 async def check_limit():
     async with connect() as socket:
-        tap.equal(len(await echo(socket, "x" * 1048576)), 1048576, "a message of the limit comes back")
+        tap.equal(len(await echo(socket, "x" * 1048576)), 1048576, "a message as long as the limit comes back")
         pid = site.endpoints()[0]
         await socket.send("x" * 1048577)
-        tap.equal(await ending_of(socket), ([], 1006), "one byte more ends the connection")
-    tap.ok("the client sent a message of more than 1048576 bytes (WEBSOCKET_MAX_MESSAGE)" in site.log(), "the log says why")
-    tap.ok(stack.wait_until(lambda: not stack.is_alive(pid), 1), "the process is gone")
+        tap.equal(await ending_of(socket), ([], 1006), "a message one byte longer than the limit ends the connection")
+    tap.ok("the client sent a message of more than 1048576 bytes (WEBSOCKET_MAX_MESSAGE)" in site.log(), "the log says that a message was longer than the limit")
+    tap.ok(stack.wait_until(lambda: not stack.is_alive(pid), 1), "the process of a client that broke the limit is gone within a second")
 
 
 async def check_binary():
     for payload in (b"\0", b"BIN", b"valid text", b"x" * 30000):
         async with connect() as socket:
-            tap.equal(await echo(socket, "good"), "good", "the connection works")
+            tap.equal(await echo(socket, "good"), "good", "before a binary message the connection works")
             await socket.send(payload)
-            tap.equal(await ending_of(socket), ([], 1006), f"a binary message of {len(payload)} bytes ends it")
-    tap.equal(len(re.findall(r"echo: 127\.0\.0\.1: the client sent a binary message", site.log())), 4, "and the log says why")
+            tap.equal(await ending_of(socket), ([], 1006), f"a binary message of {len(payload)} bytes ends the connection")
+    tap.equal(len(re.findall(r"echo: 127\.0\.0\.1: the client sent a binary message", site.log())), 4, "the log has a line for each binary message")
 
 
 async def check_many():
@@ -117,8 +117,8 @@ async def check_many():
         await asyncio.wait_for(opened.acquire(), 120)
     tap.equal(len(site.endpoints()), CLIENTS, f"{CLIENTS} connections open at once")
     release.set()
-    tap.ok(all(await asyncio.gather(*tasks)), "each got its message back")
-    tap.ok(stack.wait_until(lambda: not site.endpoints(), 10), "closed, and no process is left")
+    tap.ok(all(await asyncio.gather(*tasks)), f"each of {CLIENTS} clients got its own message back")
+    tap.ok(stack.wait_until(lambda: not site.endpoints(), 10), f"when {CLIENTS} clients are gone, no process is left")
 
 
 async def main():

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* the usual size of a block, the size above which it is a large one, which is not kept empty, and
- * the least worth a read */
-enum { BLOCK_SIZE = 16384, KEPT_SIZE = 65536, LEAST_SPACE = 4096 };
+enum {
+	BLOCK_SIZE = 16384, /* usual size of a block */
+	KEPT_SIZE = 65536,  /* larger blocks are freed when empty */
+	LEAST_SPACE = 4096, /* with less room than this, start a new block */
+};
 
 struct inbox_block {
 	struct inbox_block *next;
@@ -33,8 +35,8 @@ size_t inbox_waiting(const struct inbox *inbox)
 	return inbox->whole + partial(inbox);
 }
 
-/* enlarges the last block, which holds nothing but the message that is not yet whole; NULL if
- * memory is short */
+/* Enlarges the last block, which holds only the message that is not yet whole. NULL if memory is
+ * short. */
 static struct inbox_block *grow(struct inbox *inbox, size_t size)
 {
 	struct inbox_block *block = realloc(*inbox->last, sizeof *block + size);
@@ -46,7 +48,7 @@ static struct inbox_block *grow(struct inbox *inbox, size_t size)
 	return block;
 }
 
-/* adds a block, and moves the message that is not yet whole there; NULL if memory is short */
+/* Adds a block and moves the message that is not yet whole into it. NULL if memory is short. */
 static struct inbox_block *append(struct inbox *inbox, size_t size)
 {
 	struct inbox_block *last = *inbox->last;
@@ -67,8 +69,8 @@ static struct inbox_block *append(struct inbox *inbox, size_t size)
 	return block;
 }
 
-/* a large block is for one large message: what follows it would be copied away half-way, and its
- * place wasted */
+/* A large block is used for one large message only. A second message in it would soon reach the end
+ * and have to be copied away, and its place would be wasted. */
 static bool is_used_up(const struct inbox *inbox, const struct inbox_block *block)
 {
 	return block->size - block->tail < LEAST_SPACE ||
@@ -89,7 +91,7 @@ char *inbox_space(struct inbox *inbox, size_t *size)
 	return last->bytes + last->tail;
 }
 
-/* the state that a message of so many bytes brings about, whole or as far as it came */
+/* the state after a message of this length, whether it is whole or has only begun */
 static enum inbox_state judge(const struct inbox *inbox, const char *text, size_t length,
 			      bool is_whole)
 {

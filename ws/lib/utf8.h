@@ -1,6 +1,6 @@
 /*
- * UTF-8 validation, RFC 3629 section 4. The one thing that the HTTP program and
- * the WebSocket library share, so it stands in a header of its own.
+ * UTF-8 validation, RFC 3629 section 4. It is a header, so that the compiler can
+ * inline it wherever text is read.
  */
 #ifndef UTF8_H
 #define UTF8_H
@@ -36,7 +36,7 @@ static inline size_t utf8_sequence(const unsigned char *s, size_t n)
 }
 
 /* length in bytes of the longest valid prefix of text: length itself if all of it is valid,
- * else the offset of the first byte that belongs to no valid sequence */
+ * else the offset of the first byte that is not part of a valid sequence */
 static inline size_t utf8_valid_prefix(const char *text, size_t length)
 {
 	const unsigned char *s = (const unsigned char *)text;

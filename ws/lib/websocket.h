@@ -143,6 +143,9 @@ int websocket_run(void (*view)(struct websocket *ws));
  *                  name has an underscore, and Proxy, are left out.
  *   by websocketd  REMOTE_ADDR is the web server's, and the last address of
  *                  HTTP_X_FORWARDED_FOR the client's; there is no HTTP_HOST.
+ *                  HTTP_ORIGIN is the web server's own, which websocketd asks for:
+ *                  the client's is HTTP_X_ORIGIN, if it sent one (not by lighttpd,
+ *                  which cannot tell it).
  */
 const char *websocket_variable(struct websocket *ws, const char *name);
 

@@ -26,8 +26,9 @@ bool coroutine_resume(void *room);
 /* goes back to whoever resumed the coroutine that runs */
 void coroutine_suspend(void);
 
-/* Calls a function on the stack outside, for one that needs a lot of it: it would leave pages of this
- * coroutine's stack in use for as long as the coroutine lives. The function must not suspend. */
+/* Calls a function on the stack outside, for one that needs a lot of it: it would leave pages of
+ * this coroutine's stack in use for as long as the coroutine lives. The function must not suspend.
+ */
 void coroutine_call_outside(void (*function)(void *argument), void *argument);
 
 /* frees a coroutine that has returned, with its room */

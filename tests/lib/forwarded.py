@@ -1,0 +1,71 @@
+"""
+What the programs behind a web server are told of a client and its request, and that a request comes to them once. What a
+client lies about is in hostile.py.
+"""
+import asyncio
+import json
+
+import sites
+import stack
+import tap
+
+
+async def who(site, scheme):
+    async with sites.connect(site, "/echo", scheme) as client:
+        return await asyncio.wait_for(client.recv(), 10)
+
+
+def ask_who(site, scheme):
+    try:
+        return asyncio.run(who(site, scheme))
+    except OSError:
+        return None
+
+
+def check_endpoint(site):
+    site.stop("websocketd")
+    site.start_websocketd("who")
+    for scheme, web, port in (("ws", "http", site.http), ("wss", "https", site.https)):
+        stack.wait_until(lambda: ask_who(site, scheme) is not None, 5)
+        tap.equal(ask_who(site, scheme), f"127.0.0.1|{web}|localhost:{port}", f"{scheme}: the endpoint is told the client's address, the scheme and the host")
+    site.stop("websocketd")
+    site.start_websocketd()
+
+
+def scheme_of(variables):
+    """What a CGI program takes for the scheme (RFC 3875 leaves it open)."""
+    return "https" if variables.get("HTTPS") == "on" else variables.get("REQUEST_SCHEME", "http")
+
+
+def check_variables(site, scheme, port):
+    origin = f"{scheme}://localhost:{port}"
+    variables = json.loads(sites.ask(site, "/echo?a=1", "-H", f"Origin: {origin}", scheme=scheme).body)
+    tap.equal((variables["REMOTE_ADDR"], variables.get("QUERY_STRING"), scheme_of(variables)), ("127.0.0.1", "a=1", scheme),
+              f"{scheme}: the FastCGI program is told the client's address, the query and the scheme")
+    tap.equal((variables["HTTP_HOST"], variables["HTTP_ORIGIN"]), (f"localhost:{port}", origin),
+              f"{scheme}: the FastCGI program has Host and Origin as a browser sends them, with the port")
+
+
+def check_once(site, program):
+    """A FastCGI program that ends with a request in its hands: a POST is never sent again, which would publish it twice."""
+    program.breaks_off = True
+    for method, path in (("POST", "/echo/post"), ("PUT", "/echo/put")):
+        statuses = [sites.ask(site, path, "-X", method, "-d", "message=once").status for _ in range(3)]
+        count = sum(variables["REQUEST_URI"] == path for variables in program.seen)
+        tap.ok(count == 3 and min(statuses) >= 500, f"a program that breaks off has 3 {method} requests {count} times: {statuses}")
+    program.breaks_off = False
+
+
+def check(site):
+    check_endpoint(site)
+    site.stop("fastcgi")
+    (site.directory / "fcgi.sock").unlink(missing_ok=True)
+    program = sites.FastcgiProgram(site.directory / "fcgi.sock")
+    stack.wait_until(lambda: sites.ask(site, "/echo").status == 200, 5)
+    check_variables(site, "http", site.http)
+    check_variables(site, "https", site.https)
+    check_once(site, program)
+    program.close()
+    (site.directory / "fcgi.sock").unlink(missing_ok=True)
+    site.start_fastcgi()
+    stack.wait_until(lambda: sites.ask(site, "/echo?message=hi").body == b"hi", 5)

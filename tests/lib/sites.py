@@ -1,0 +1,334 @@
+"""
+One table of checks for every front server. Each is started privately, as an ordinary user, from a site of its own
+(tests/conf/sites) that includes the shipped fragment as it stands.
+
+What a server itself answers differently stands in DIFFERENT, with the reason; nothing else asks for its name.
+"""
+import asyncio
+import contextlib
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+import rfc6455
+import stack
+import tap
+
+IDLE = 2  # seconds, where a server's default is a minute or more; the fragment's own limit for a WebSocket is an hour
+
+SITES = stack.ROOT / "tests/conf/sites"
+
+
+class Server:
+    """What conf/run says of a server."""
+
+    def __init__(self, folder):
+        self.package = (folder / "packages").read_text().split()[0]
+        self.program = self.package
+        self.fragment = (folder / "fragment").read_text().strip()
+        self.start = folder / "start"
+
+
+SERVERS = {path.parent.name: Server(path.parent) for path in sorted(stack.ROOT.glob("conf/run/*/packages"))}
+FRAGMENT = "duplex.conf"  # what it is called in a site
+
+DEFAULT = {
+    "options": (),               # what it is started with besides
+    "upgrade header": True,      # 426 comes with Upgrade: websocket
+    "long URL": {414},           # 64 KiB of query
+    "many headers": {400, 431},  # 128 headers of 600 bytes
+    "NUL in path": {400, 404},
+    "raw query": True,           # a query that is not a URI is passed on
+    "down": {502, 503},          # FastCGI or websocketd is stopped
+    "waits": False,              # a request may wait for it instead
+    "back": 1.5,                 # it is served again within so many seconds
+    "slow": {400, 408, None},    # a request that never ends; None: cut off without an answer
+    "slow request": True,        # a client that sends a byte now and then is cut off
+    "reload": "kill -USR1 {p}",  # how it reads its configuration again
+    "sockets survive": True,     # a reload leaves WebSockets open
+    "origin is told": True,      # an endpoint has the client's Origin as HTTP_X_ORIGIN
+}
+DIFFERENT = {
+    "lighttpd": {
+        "upgrade header": False,   # it takes Upgrade out of what FastCGI answers
+        "long URL": {431},
+        "back": 2.5,               # it looks once a second
+        "slow request": False,     # its limit is for silence; such a client costs a descriptor and no more
+        "sockets survive": False,  # it ends them after 8 seconds
+        "origin is told": False,   # its configuration cannot copy a header
+    },
+    "nginx": {
+        "reload": "kill -HUP {p}",
+    },
+    "caddy": {
+        "upgrade header": False,     # it takes Upgrade out of what FastCGI answers
+        "long URL": {200},           # it takes a megabyte
+        "many headers": {200, 431},
+        "NUL in path": {500},        # by its own file server: the path is not one of ours
+        "waits": True,
+        "reload": "env DUPLEX_FASTCGI=unix/{d}/fcgi.sock caddy reload --force --config {d}/Caddyfile --adapter caddyfile --address unix/{d}/admin.sock",
+        "sockets survive": False,    # it closes them at once
+    },
+    "haproxy": {
+        "options": ("-W",),          # only a master process reloads
+        "long URL": {400, 414},
+        "raw query": False,          # it answers 400 to bytes that a URI must escape
+        "waits": True,
+        "reload": "kill -USR2 {p}",
+    },
+}
+
+
+class FastcgiProgram(threading.Thread):
+    """A FastCGI program of the test's own, which answers each request with its variables as JSON, and keeps them."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.seen = []
+        self.breaks_off = False  # in place of an answer
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        os.chmod(path, 0o666)
+        self.listener.listen(64)
+        self.start()
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
+
+    def answer(self, connection):
+        with connection, contextlib.suppress(OSError):
+            stream = connection.makefile("rb")
+            params = b""
+            kind, length = 0, 1
+            while (kind, length) != (5, 0):
+                header = stream.read(8)
+                if len(header) < 8:
+                    return
+                _, kind, _, length, padding, _ = struct.unpack("!BBHHBB", header)
+                content = stream.read(length + padding)[:length]
+                params += content if kind == 4 else b""
+            variables = decode_params(params)
+            self.seen.append(variables)
+            if self.breaks_off:
+                return
+            body = b"Status: 200 OK\r\nContent-Type: application/json\r\n\r\n" + json.dumps(variables).encode()
+            records = ((6, body), (6, b""), (3, bytes(8)))
+            connection.sendall(b"".join(struct.pack("!BBHHBB", 1, kind, 1, len(content), 0, 0) + content for kind, content in records))
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def decode_params(data):
+    values = {}
+    at = 0
+    while at < len(data):
+        lengths = []
+        for _ in range(2):
+            size = 4 if data[at] & 0x80 else 1
+            lengths.append(int.from_bytes(data[at:at + size], "big") & 0x7FFFFFFF)
+            at += size
+        name, value = data[at:at + lengths[0]], data[at + lengths[0]:at + sum(lengths)]
+        values[name.decode("latin-1")] = value.decode("latin-1")
+        at += sum(lengths)
+    return values
+
+
+WHO = """#!/bin/sh
+# tells each client what the handshake said
+printf '%s|%s|%s:%s\\n' "$HTTP_X_FORWARDED_FOR" "$HTTP_X_FORWARDED_PROTO" "$SERVER_NAME" "$SERVER_PORT"
+while read -r _; do :; done
+"""
+
+
+class Site:
+    """A site in a directory of its own, with a front server, websocketd and FastCGI workers."""
+
+    def __init__(self, name, idle=IDLE):
+        self.name = name
+        self.idle = idle
+        self.server = SERVERS[name]
+        stack.need(self.server.program)
+        stack.need("websocketd", "curl", "spawn-fcgi", "multiwatch", "openssl", "ss")
+        self.expect = {**DEFAULT, **DIFFERENT.get(name, {})}
+        self.websocketd = None
+        self.processes = {}
+        self.temporary = tempfile.TemporaryDirectory(prefix="duplex-")
+        self.directory = pathlib.Path(self.temporary.name)
+        self.log_file = tempfile.TemporaryFile("w+")
+        try:
+            self.fill()
+            self.start_websocketd()
+            self.own = self.start_on_port("own", "cat")
+            self.start_fastcgi()
+            self.app = FastcgiProgram(self.directory / "app.sock")
+            self.open()
+        except BaseException:
+            self.close()
+            raise
+
+    def fill(self):
+        d = self.directory
+        shutil.copytree(stack.ROOT / "html", d / "html")
+        pages = {"index.html": "the site\n", "echo.html": "a page\n", "echoes/index.html": "echoes\n"}
+        for page, text in pages.items():
+            (d / "htdocs" / page).parent.mkdir(parents=True, exist_ok=True)
+            (d / "htdocs" / page).write_text(text)
+        (d / "ws/serialize").mkdir(parents=True)
+        (d / "tmp").mkdir()
+        shutil.copy(stack.BUILD / "ws/echo", d / "ws/echo")
+        (d / "ws/serialize/echo").symlink_to("../echo")
+        (d / "who").mkdir()
+        (d / "who/echo").write_text(WHO)
+        shutil.copy(stack.BUILD / "fcgi/duplex", d / "duplex")
+        shutil.copy(self.server.start, d / "start")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                        "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", d / "key.pem", "-out", d / "crt.pem"],
+                       check=True, capture_output=True)
+        (d / "site.pem").write_text((d / "crt.pem").read_text() + (d / "key.pem").read_text())
+        for path in (d, *d.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755)
+            if stack.USER:
+                os.chown(path, stack.USER, stack.USER, follow_symlinks=False)
+
+    def environment(self):
+        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.directory),
+                "DUPLEX_WEBSOCKETD": f"127.0.0.1:{self.websocketd}",
+                **{name: os.environ[name] for name in os.environ if name.endswith("SAN_OPTIONS")}}
+
+    def start(self, name, *command):
+        process = subprocess.Popen([str(part) for part in command], cwd=self.directory, env=self.environment(), stdin=subprocess.DEVNULL,
+                                   stdout=self.log_file, stderr=self.log_file, start_new_session=True, user=stack.USER)
+        self.processes[name] = process
+        return process
+
+    def start_on_port(self, name, *what, port=None):
+        """Starts a websocketd for this, on a port that nobody else has, and returns the port."""
+        while True:
+            at = port or random.randrange(20000, 32000)
+            process = self.start(name, "websocketd", "--address=127.0.0.1", f"--port={at}", *what)
+            stack.wait_until(lambda: process.poll() is not None or stack.is_listening(at, process.pid))
+            if process.poll() is None:
+                return at
+
+    def start_websocketd(self, directory="ws"):
+        self.websocketd = self.start_on_port("websocketd", f"--origin={stack.ORIGIN}", f"--dir={self.directory / directory}", port=self.websocketd)
+
+    def start_fastcgi(self):
+        path = self.directory / "fcgi.sock"
+        path.unlink(missing_ok=True)
+        self.start("fastcgi", "spawn-fcgi", "-n", "-s", path, "-M", "0600", "--", "/usr/bin/multiwatch", "-f", "2", "-r", "1000000", "-t", "1", "--",
+                   self.directory / "duplex", f"--page={self.directory}/html", f"--endpoints={self.directory}/ws")
+        stack.wait_until(path.exists)
+
+    def start_server(self):
+        """Starts the server on the ports of the site: whether it could have them."""
+        process = self.start("server", self.directory / "start", self.directory, *self.expect["options"])
+        stack.wait_until(lambda: process.poll() is not None or all(stack.is_listening(port, process.pid) for port in (self.http, self.https)))
+        return process.poll() is None
+
+    def configure(self, *edits):
+        """Writes the site's files anew, and the fragment. An edit is a text that one of them has, and what stands there instead."""
+        values = {"DIR": self.directory, "HTTP": self.http, "HTTPS": self.https, "WEBSOCKETD": self.websocketd, "OWN": self.own, "IDLE": self.idle}
+        texts = {FRAGMENT: (stack.ROOT / "conf" / self.server.fragment).read_text(),
+                 **{name: (SITES / name).read_text() for name in (self.server.fragment, "duplex-local.conf")}}
+        for old, new in edits:
+            name = next(name for name, text in texts.items() if old in text)
+            texts[name] = texts[name].replace(old, new)
+        for name, text in texts.items():
+            (self.directory / name).write_text(re.sub(r"@([A-Z]+)@", lambda match: str(values[match[1]]), text))
+
+    def open(self):
+        """Starts the server on ports that nobody else has."""
+        for _ in range(20):
+            self.http, self.https = random.sample(range(20000, 32000), 2)
+            self.configure()
+            if self.start_server():
+                return
+        raise RuntimeError(f"{self.name} does not start:\n{self.log()}")
+
+    def reload(self):
+        command = self.expect["reload"].format(d=self.directory, p=self.processes["server"].pid)
+        subprocess.run(command.split(), check=True, capture_output=True, env=self.environment())
+
+    def claim(self, path):
+        """Adds a path to the list of those that are ours, as an operator does, and starts the server anew."""
+        changed = 0
+        for file in {self.directory / FRAGMENT, self.directory / self.server.fragment}:
+            text = file.read_text()
+            text, count = re.subn(r"^([^#\n]*serialize/echo/)([)}])", lambda m: m[1] + {")": f"|{path})", "}": f" /{path}}}"}[m[2]], text, flags=re.M)
+            file.write_text(text)
+            changed += count
+        self.stop("server")
+        self.start_server()
+        return changed
+
+    def stop(self, name):
+        """Ends a program and what it has started."""
+        process = self.processes.pop(name)
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def close(self):
+        for name in list(self.processes):
+            self.stop(name)
+        self.temporary.cleanup()
+
+    def log(self):
+        return pathlib.Path(f"/proc/self/fd/{self.log_file.fileno()}").read_text(errors="backslashreplace")
+
+    def endpoints(self):
+        return [pid for pid in stack.children(self.processes["websocketd"].pid) if stack.is_alive(pid)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.app.close()
+        self.close()
+        if kind is not None:
+            print("".join(f"# {line}\n" for line in self.log().splitlines() if not stack.ORDINARY.search(line)))
+
+    def url(self, path, scheme="http"):
+        return f"{scheme}://localhost:{self.https if scheme in ('https', 'wss') else self.http}{path}"
+
+
+def ask(site, path, *arguments, scheme="http", timeout=20):
+    command = ["curl", "-qsS", "-i", "-k", "--path-as-is", "--globoff", "--max-time", str(timeout), *arguments, site.url(path, scheme)]
+    return stack.Answer(subprocess.run(command, capture_output=True).stdout)
+
+
+def connect(site, path="/echo", scheme="ws", **options):
+    if scheme == "wss":
+        options["ssl"] = ssl._create_unverified_context()
+    return rfc6455.connect(site.url(path, scheme), **options)
+
+
+async def echo(client, message):
+    await client.send(message)
+    return await asyncio.wait_for(client.recv(), 30)
+
+
+async def talk(site, path, **options):
+    async with connect(site, path, **options) as client:
+        return await echo(client, "hi")
