@@ -99,13 +99,25 @@ install uninstall:
 	@VERSION='$(VERSION)' ENDPOINTS='$(ENDPOINTS)' STRIP='$(STRIP)' \
 		$(foreach name,BUILD DESTDIR $(DIRECTORIES),$(name)='$(subst ','\'',$($(name)))') conf/install/files $@
 
+dist: ## make a tarball of the sources in build/
+	@BUILD='$(BUILD)' VERSION='$(VERSION)' conf/install/dist
+
+# who answers for the packages: make deb MAINTAINER='Your Name <you@example.org>'
+MAINTAINER ?= duplex authors <maintainers@duplex.invalid>
+DEPS_DEB    = build-essential debhelper libfcgi-dev libhiredis-dev libmd-dev
+deps-deb: ## install what "make deb" needs
+	@conf/install/packages $(DEPS_DEB)
+
+deb: dist ## build the Debian packages duplex and duplex-dev in build/
+	@BUILD='$(BUILD)' VERSION='$(VERSION)' MAINTAINER='$(MAINTAINER)' conf/install/deb
+
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile $(wildcard tests/tests.mk) | expand -t 16
 
-.PHONY: all deps run install uninstall clean help
+.PHONY: all deps run install uninstall dist deps-deb deb clean help
 .SECONDARY:
 # With -j too, what "make deps run" installs is there before anything is built.
 ifneq ($(filter deps%,$(MAKECMDGOALS)),)
