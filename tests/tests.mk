@@ -103,7 +103,7 @@ check-slow: all ## run the tests that take minutes
 	@BUILD='$(BUILD)' $(CHECK) $(wildcard tests/slow/*.t)
 check-slow: LIMIT = 1800
 
-check-fresh: ## type the README's commands on a bare Debian: SUITE=bookworm or trixie (WHO='root user' WHAT='run check')
+check-fresh: ## type the README's commands on a bare Debian: SUITE=bookworm or trixie (WHO='root user' WHAT='run check deb')
 	@SUITE='$(SUITE)' $(if $(WHO),WHO='$(WHO)') $(if $(WHAT),WHAT='$(WHAT)') PYTHONDONTWRITEBYTECODE=1 tests/conf/check-fresh
 
 check-asan: ## run the tests with AddressSanitizer and UndefinedBehaviorSanitizer

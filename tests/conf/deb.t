@@ -3,6 +3,7 @@
 "make deb": what is in the packages, that lintian finds nothing, and that they are the same bytes wherever they are built. They
 are installed, upgraded, removed and purged on this Debian with a layer of memory over it, which systemd has never seen.
 """
+import asyncio
 import os
 import pathlib
 import re
@@ -13,6 +14,7 @@ import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import namespace
+import rfc6455
 import stack
 import tap
 
@@ -99,6 +101,18 @@ class System:
     def run(self, *command):
         return run("chroot", self.root, "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", *command)
 
+    def stand_in(self):
+        """Puts tests/lib/systemctl in systemd's place, which runs in no chroot."""
+        tree = self.root / "mnt/tree"
+        tree.mkdir()
+        subprocess.run(["mount", "--bind", stack.ROOT, tree], check=True)
+        for name in ("lock", "systemctl"):
+            (self.root / "run" / name).mkdir(mode=0o777)
+        local = self.root / "usr/local/bin/systemctl"
+        local.parent.mkdir()
+        local.write_text("#!/bin/sh\nPYTHONDONTWRITEBYTECODE=1 exec /usr/bin/python3 /mnt/tree/tests/lib/systemctl \"$@\"\n")
+        local.chmod(0o755)
+
     def must(self, what, *command):
         status, output = self.run(*command)
         if not tap.equal(status, 0, what):
@@ -184,6 +198,48 @@ def check_after_install(output, directory):
         "diff -u /usr/local/share/duplex/conf/nginx.conf /usr/local/etc/duplex/nginx.conf"]), "units of make install and an edited fragment are named")
 
 
+def commands(server):
+    """What the documents tell to do behind this server, with the package in place of make install."""
+    text = (stack.ROOT / "README.md").read_text() + (stack.ROOT / "conf/README.md").read_text()
+    lines = re.search(rf"Behind {server}\b.*?```sh\n(.*?)```", text, re.S)[1].replace("/usr/local/etc/duplex", "/etc/duplex").splitlines()
+    return [line for line in lines if not line.startswith(("make ", "systemctl daemon-reload", "systemctl enable apache2", "systemctl enable lighttpd"))]
+
+
+async def converse():
+    async with rfc6455.connect("ws://localhost/echo", origin="http://localhost") as client:
+        await client.send("hi")
+        return await asyncio.wait_for(client.recv(), 60)
+
+
+def ask():
+    return run("curl", "-qs", "-m", "60", "http://localhost/echo?message=Hello%2C+World%21")
+
+
+def is_quiet():
+    return ":80 " not in run("ss", "-Hltn")[1]
+
+
+def check_site(output, directory, server, service):
+    """The package and a few commands, from the documents, and /echo is there both ways."""
+    system = System(directory / service)
+    system.copy(output / NAMES[0])
+    system.must(f"the package is installed for {server}", "dpkg", "-i", f"/run/{NAMES[0]}")
+    system.stand_in()
+    lines = commands(server)
+    tap.ok(2 < len(lines) <= 5, f"behind {server} there are {len(lines)} commands")
+    for line in lines:
+        system.must(f"behind {server}: {line}", "env", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", line)
+    if tap.ok(stack.wait_until(lambda: ask() == (0, "Hello, World!"), 60), f"the packaged site answers GET /echo behind {server}"):
+        tap.equal(asyncio.run(converse()), "hi", f"the packaged site answers a WebSocket behind {server}")
+    else:
+        print("".join(f"# {line}\n" for line in (system.root / "run/systemctl/log").read_text().splitlines()), end="")
+    system.must(f"{server} stops", "env", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "systemctl", "stop", service, "duplex-ws", "duplex-fcgi.socket")
+    tap.ok(stack.wait_until(is_quiet), f"nothing is left of {server}")
+    system.must(f"the package is purged behind {server}", "dpkg", "-P", "duplex")
+    left = [path for path in system.left() if "duplex" in path and not path.startswith(("usr/local", "mnt", "etc/lighttpd", "tmp"))]
+    tap.equal(left, [], f"purging leaves nothing behind {server}")
+
+
 with tempfile.TemporaryDirectory() as name:
     top = pathlib.Path(name)
     top.chmod(0o755)
@@ -192,6 +248,8 @@ with tempfile.TemporaryDirectory() as name:
     check_again(top / "built", top)
     check_life(top / "built", top)
     check_after_install(top / "built", top)
-    for mount in ("before", "life"):
+    check_site(top / "built", top, "Apache", "apache2")
+    check_site(top / "built", top, "lighttpd", "lighttpd")
+    for mount in ("lighttpd", "apache2", "before", "life"):
         subprocess.run(["umount", "--recursive", "--lazy", top / mount], check=True)
 tap.done()
