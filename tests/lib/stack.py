@@ -130,7 +130,7 @@ class Stack:
         need("lighttpd", "websocketd")
         self.root = root
         self.user = user
-        self.environment = {**os.environ, "BUILD": str(build), **environment}
+        self.environment = {**os.environ, "BUILD": str(build), "DUPLEX_MAX_PUBLISH": "0", **environment}
         self.log_file = tempfile.TemporaryFile("w+")
         for _ in range(20):
             self.port = random.randrange(20000, 32000)
