@@ -37,13 +37,15 @@ $(BUILD)/tests/views: $(BUILD)/obj/tests/lib/views.o $(LIB)
 
 # Our programs with system calls and allocations that fail when a test says so. The calls of libfcgi and hiredis fail too, in
 # the programs called ...-and-libraries; these libraries do not check what they allocate, so only our allocations fail.
-WRAPPED = accept accept4 calloc clock_gettime connect epoll_create1 epoll_ctl epoll_wait eventfd fcntl fstat getsockname getsockopt \
-          malloc open poll read realloc recv send setsockopt sigaction signalfd sigprocmask socket socketpair stat write
+WRAPPED = accept accept4 calloc clock_gettime connect epoll_create1 epoll_ctl epoll_wait eventfd fcntl fstat getrlimit getsockname \
+          getsockopt malloc mmap mprotect open poll read realloc recv send setrlimit setsockopt shutdown sigaction sigaltstack signalfd \
+          sigprocmask socket socketpair stat write
 FAULTS  = $(ALL_CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%)
-FAULTY  = $(addprefix $(BUILD)/faults/,api echo chat chat-and-libraries duplex duplex-and-libraries)
+FAULTY  = $(addprefix $(BUILD)/faults/,api echo views chat chat-and-libraries duplex duplex-and-libraries)
 $(FAULTY): $(BUILD)/obj/tests/faults/faults.o
 $(BUILD)/faults/api: $(BUILD)/obj/tests/faults/api.o $(LIB)
 $(BUILD)/faults/echo: $(BUILD)/obj/ws/echo.o $(LIB)
+$(BUILD)/faults/views: $(BUILD)/obj/tests/lib/views.o $(LIB)
 $(BUILD)/faults/chat $(BUILD)/faults/chat-and-libraries: $(BUILD)/obj/ws/chat.o $(LIB)
 $(BUILD)/faults/duplex $(BUILD)/faults/duplex-and-libraries: $(call objects,fcgi/*.c) $(LIB)
 $(FAULTY): LIBRARIES = -lfcgi -lhiredis
@@ -116,9 +118,9 @@ check-asan: ## run the tests with AddressSanitizer and UndefinedBehaviorSanitize
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --child-silent-after-fork=yes
 check-valgrind: unit ## run the tests in C under valgrind, and tests of the whole stack with our programs under it
 	$(PROVE) --exec '$(VALGRIND)' $(filter-out %/utf8-iconv,$(UNIT_TESTS)) $(BUILD)/faults/api
-	$(MAKE) all BUILD=$(BUILD)/memcheck ENDPOINT_LDFLAGS= CFLAGS='-O1 -g'
+	$(MAKE) all $(BUILD)/memcheck/tests/views BUILD=$(BUILD)/memcheck ENDPOINT_LDFLAGS= CFLAGS='-O1 -g'
 	tests/lib/valgrind $(BUILD)/memcheck $(BUILD)/valgrind '$(VALGRIND)'
-	@BUILD='$(BUILD)/valgrind' $(CHECK) tests/ws/echo.t tests/fcgi/http.t tests/ws/websocket.t
+	@BUILD='$(BUILD)/valgrind' $(CHECK) tests/ws/echo.t tests/fcgi/http.t tests/ws/websocket.t tests/ws/resident.t
 	@cat $(BUILD)/valgrind/log/* >&2; test -z "$$(cat $(BUILD)/valgrind/log/*)"
 
 SOURCES = $(wildcard fcgi/*.c ws/*.c ws/lib/*.c ws/lib/resident/*.c)
@@ -133,8 +135,8 @@ analyze: ## look for mistakes with gcc -fanalyzer, clang-tidy and cppcheck
 		$(SUPPRESSED:%=--suppress=%) -D_GNU_SOURCE -DDUPLEX_VERSION='""' -Iws/lib fcgi ws
 
 # Coverage does not judge what the tests find: "make check" does.
-COVERED = $(UNIT_TESTS) $(BUILD)/faults/api tests/faults/faults.t tests/faults/faults-push.t \
-          $(patsubst %,tests/ws/%.t,echo websocket flood chat chat-limits chat-resident) \
+COVERED = $(UNIT_TESTS) $(BUILD)/faults/api $(wildcard tests/faults/*.t) \
+          $(patsubst %,tests/ws/%.t,echo websocket flood chat chat-limits chat-resident resident resident-edges) \
           $(patsubst %,tests/fcgi/%.t,fastcgi http chat-http chat-dns chat-tls) tests/html/chat-page.t
 # TLS for Redis is reached only where hiredis has it.
 GCOVR   = gcovr --root . --filter fcgi/ --filter ws/ $(if $(wildcard /usr/include/hiredis/hiredis_ssl.h),,--exclude ws/lib/redis-tls.c) --fail-under-line 95 --fail-under-branch 90 $(BUILD)

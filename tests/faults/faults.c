@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -86,19 +88,27 @@ WRAP(int, epoll_wait, -1, (int fd, struct epoll_event *events, int size, int tim
      size, timeout)
 WRAP(int, eventfd, -1, (unsigned int count, int flags), count, flags)
 WRAP(int, fstat, -1, (int fd, struct stat *status), fd, status)
+WRAP(int, getrlimit, -1, (int resource, struct rlimit *limit), resource, limit)
 WRAP(int, getsockname, -1, (int fd, struct sockaddr *address, socklen_t *size), fd, address, size)
 WRAP(int, getsockopt, -1, (int fd, int level, int name, void *value, socklen_t *size), fd, level,
      name, value, size)
 WRAP(void *, malloc, NULL, (size_t size), size)
+WRAP(void *, mmap, MAP_FAILED,
+     (void *address, size_t size, int access, int flags, int fd, off_t offset), address, size,
+     access, flags, fd, offset)
+WRAP(int, mprotect, -1, (void *address, size_t size, int access), address, size, access)
 WRAP(int, open, -1, (const char *path, int flags), path, flags)
 WRAP(int, poll, -1, (struct pollfd * set, nfds_t count, int timeout), set, count, timeout)
 WRAP(void *, realloc, NULL, (void *memory, size_t size), memory, size)
 WRAP(ssize_t, recv, -1, (int fd, void *bytes, size_t size, int flags), fd, bytes, size, flags)
 WRAP(ssize_t, send, -1, (int fd, const void *bytes, size_t size, int flags), fd, bytes, size, flags)
+WRAP(int, setrlimit, -1, (int resource, const struct rlimit *limit), resource, limit)
 WRAP(int, setsockopt, -1, (int fd, int level, int name, const void *value, socklen_t size), fd,
      level, name, value, size)
+WRAP(int, shutdown, -1, (int fd, int how), fd, how)
 WRAP(int, sigaction, -1, (int number, const struct sigaction *new, struct sigaction *old), number,
      new, old)
+WRAP(int, sigaltstack, -1, (const stack_t *new, stack_t *old), new, old)
 WRAP(int, signalfd, -1, (int fd, const sigset_t *set, int flags), fd, set, flags)
 WRAP(int, sigprocmask, -1, (int how, const sigset_t *new, sigset_t *old), how, new, old)
 WRAP(int, socket, -1, (int domain, int type, int protocol), domain, type, protocol)

@@ -16,6 +16,14 @@ KEY = base64.b64encode(b"the sample nonce").decode()
 ASAN = re.compile(r"WARNING: ASan doesn't fully support makecontext/swapcontext")
 
 
+def takes_signals(pid):
+    for file in pathlib.Path(f"/proc/{pid}/fd").glob("*"):
+        with contextlib.suppress(OSError):
+            if "signalfd" in os.readlink(file):
+                return True
+    return False
+
+
 class Endpoint:
     """So many workers of a program on one socket."""
 
@@ -32,7 +40,10 @@ class Endpoint:
         self.processes = [self.start() for _ in range(workers)]
 
     def start(self):
-        return subprocess.Popen([self.program], stdin=self.listener, stdout=subprocess.DEVNULL, stderr=self.log_file, env=self.environment)
+        """A worker that has begun to take signals, or has ended."""
+        process = subprocess.Popen([self.program], stdin=self.listener, stdout=subprocess.DEVNULL, stderr=self.log_file, env=self.environment)
+        stack.wait_until(lambda: process.poll() is not None or takes_signals(process.pid), 30)
+        return process
 
     def log(self):
         lines = (pathlib.Path(self.directory.name) / "log").read_text().splitlines()
@@ -59,6 +70,8 @@ class Endpoint:
         return self
 
     def __exit__(self, *problem):
+        if stack.BUILD.name == "coverage":
+            self.stop()  # a process that is killed does not tell what it has run
         for process in self.processes:
             process.kill()
             process.wait()

@@ -161,6 +161,117 @@ static void time_out(struct websocket *ws)
 		say(ws, "%s %ld", "time", 0);
 }
 
+/* what each function does with a connection that is over, as a line of the log */
+static void tell_calls(struct websocket *ws, const char *name)
+{
+	struct websocket_message message;
+	struct pollfd set = {-1, POLLIN, 0};
+	char value[8];
+
+	fprintf(stderr,
+		"%s: wait %d %d, read %d, count %zu %d, poll %d, send %d %d, accept %d %d, ", name,
+		websocket_wait(ws, &message, WEBSOCKET_FOREVER), websocket_wait(ws, &message, 1),
+		websocket_read(ws, &message), websocket_count_messages(ws),
+		websocket_has_messages(ws), websocket_poll(ws, &set, 1, WEBSOCKET_FOREVER),
+		websocket_send(ws, "x", 1), websocket_send_binary(ws, "x", 1),
+		websocket_accept(ws, NULL), websocket_accept(ws, "chat"));
+	fprintf(stderr, "refuse %d, closed %d, close %d, path %s, query %td, fd %d\n",
+		websocket_refuse(ws, 403), websocket_is_closed(ws),
+		websocket_close_with(ws, 1001, NULL), websocket_variable(ws, "PATH_INFO"),
+		websocket_parameter(ws, "a", value, sizeof value), websocket_fd(ws));
+}
+
+static void call_after_close(struct websocket *ws)
+{
+	websocket_close(ws);
+	tell_calls(ws, "after close");
+}
+
+static void call_after_refusal(struct websocket *ws)
+{
+	if (websocket_refuse(ws, 451) < 0)
+		return;
+	tell_calls(ws, "after refusal");
+}
+
+static void call_after_end(struct websocket *ws)
+{
+	struct websocket_message message;
+
+	while (websocket_wait(ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE)
+		;
+	tell_calls(ws, "after the end");
+}
+
+/* sends and waits for a millisecond, again and again */
+static void tick(struct websocket *ws)
+{
+	struct websocket_message message;
+
+	while (websocket_send(ws, "tick", 4) == 0 &&
+	       websocket_wait(ws, &message, 1) < WEBSOCKET_CLOSED)
+		if (websocket_reason(ws))
+			return;
+}
+
+/* polls a descriptor that is always ready, and never waits for anything else */
+static void poll_busy(struct websocket *ws)
+{
+	struct pollfd set = {STDERR_FILENO, POLLOUT, 0};
+
+	while (!websocket_is_closed(ws))
+		if (websocket_poll(ws, &set, 1, WEBSOCKET_FOREVER) < 0)
+			return;
+}
+
+/* polls sets of every kind, and says what is returned */
+static void poll_odd(struct websocket *ws)
+{
+	int closed = dup(STDERR_FILENO);
+	int ends[2];
+
+	if (closed < 0 || pipe(ends) < 0)
+		return;
+	close(closed);
+	struct pollfd none[] = {{-1, POLLIN, 0}, {-7, POLLOUT, 0}};
+	struct pollfd invalid[] = {{closed, POLLIN, 0}, {-1, POLLIN, 0}};
+	struct pollfd twice[] = {{ends[0], POLLIN, 0}, {ends[0], POLLOUT, 0}, {ends[0], 0, 0}};
+	struct pollfd hung_up[] = {{ends[0], 0, 0}};
+	say(ws, "%s %ld", "nothing:", websocket_poll(ws, NULL, 0, 10));
+	say(ws, "%s %ld", "negative:", websocket_poll(ws, none, 2, 10));
+	say(ws, "%s %ld", "closed:", websocket_poll(ws, invalid, 2, WEBSOCKET_FOREVER));
+	say(ws, "%s %ld", "twice, empty:", websocket_poll(ws, twice, 3, 10));
+	if (write(ends[1], "x", 1) == 1)
+		say(ws, "%s %ld", "twice, full:", websocket_poll(ws, twice, 3, WEBSOCKET_FOREVER));
+	close(ends[1]);
+	say(ws, "%s %ld", "hung up:", websocket_poll(ws, hung_up, 1, WEBSOCKET_FOREVER));
+	close(ends[0]);
+	echo(ws);
+}
+
+/* answers each message with how many messages all clients have sent before it */
+static void count_all(struct websocket *ws)
+{
+	static long count;
+	struct websocket_message message;
+
+	while (websocket_wait(ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE)
+		say(ws, "%s%ld", "", count++);
+}
+
+/* keeps a message while it sends so much that it has to wait, and then sends that message */
+static void hold(struct websocket *ws)
+{
+	static const char much[4000000];
+	struct websocket_message message;
+
+	if (websocket_wait(ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_MESSAGE &&
+	    websocket_send_binary(ws, much, sizeof much) == 0 &&
+	    websocket_send_binary(ws, much, sizeof much) == 0 &&
+	    websocket_send(ws, message.text, message.length) == 0)
+		echo(ws);
+}
+
 static const struct {
 	const char *path;
 	void (*view)(struct websocket *ws);
@@ -178,6 +289,14 @@ static const struct {
 	{"/end", tell_end},
 	{"/time", time_out},
 	{"/echo", echo},
+	{"/after-close", call_after_close},
+	{"/after-refusal", call_after_refusal},
+	{"/after-end", call_after_end},
+	{"/tick", tick},
+	{"/poll-busy", poll_busy},
+	{"/poll-odd", poll_odd},
+	{"/hold", hold},
+	{"/count-all", count_all},
 };
 
 static void dispatch(struct websocket *ws)

@@ -33,7 +33,7 @@ void connection_end_after(struct websocket *ws, const char *call)
 
 void connection_log(struct websocket *ws, const char *text)
 {
-	if (ws->log_name)
+	if (ws->log_name && (ws->carrier->may_log == NULL || ws->carrier->may_log(ws)))
 		fprintf(stderr, "%s: %s: %s\n", ws->log_name, ws->carrier->address(ws), text);
 }
 
@@ -58,20 +58,22 @@ static enum websocket_event next(struct websocket *ws, struct websocket_message 
 	return ws->ended || ws->input_ended ? WEBSOCKET_CLOSED : WEBSOCKET_NONE;
 }
 
+/* of the clock; -1 if there is none, and then no time is left */
 static long long milliseconds(void)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (clock_gettime(CLOCK_MONOTONIC, &now) < 0)
+		return -1;
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
 /* what is left of the time until the deadline */
 static int time_left(long long deadline)
 {
-	long long left = deadline - milliseconds();
+	long long now = milliseconds();
 
-	return left > 0 ? (int)left : 0;
+	return now >= 0 && now < deadline ? (int)(deadline - now) : 0;
 }
 
 /* waits, and lets the feed send what it has */

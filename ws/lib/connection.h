@@ -42,6 +42,8 @@ struct carrier {
 	const char *(*variable)(struct websocket *ws, const char *name);
 	/* the client's address for a line of the log; in memory of the carrier */
 	const char *(*address)(struct websocket *ws);
+	/* false if the log is to get no more lines just now; NULL if it always may */
+	bool (*may_log)(struct websocket *ws);
 	int (*descriptor)(struct websocket *ws);
 	/* waits for the feed of the connection from now on: 0, or -1 with errno set */
 	int (*watch_feed)(struct websocket *ws);

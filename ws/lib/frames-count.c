@@ -31,6 +31,8 @@ size_t frames_count(const char *bytes, size_t size)
 	while ((length = whole_frame((const unsigned char *)bytes, size)) > 0) {
 		bool is_control = bytes[0] & 0x08;
 		bool is_final = bytes[0] & 0x80;
+		if ((bytes[0] & 0x0F) == FRAMES_OPCODE_CLOSE)
+			break; /* nothing counts after it */
 		count += is_final && !is_control;
 		bytes += length;
 		size -= length;

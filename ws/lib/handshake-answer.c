@@ -86,12 +86,18 @@ static const struct refusal {
 	{511, "Network Authentication Required", ""},
 };
 
+/* for what is registered elsewhere or not at all (RFC 9110 15) */
+static const struct refusal other_refusals[] = {{400, "Client Error", ""},
+						{500, "Server Error", ""}};
+
 static const struct refusal *find_refusal(int status)
 {
 	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
 		if (refusals[i].status == status)
 			return &refusals[i];
-	return NULL;
+	return status >= 400 && status < 500   ? &other_refusals[0]
+	       : status >= 500 && status < 600 ? &other_refusals[1]
+					       : NULL;
 }
 
 size_t handshake_refuse(char answer[HANDSHAKE_ANSWER_SIZE], int status, const char *reason,

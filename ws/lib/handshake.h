@@ -97,7 +97,7 @@ size_t handshake_accept(char answer[HANDSHAKE_ANSWER_SIZE], const char *variable
 /* Writes the answer that refuses the handshake, after which the connection is to be closed, and
  * returns its length. The body is a line of text: reason, or the status' own phrase if that is
  * NULL; the answer to HEAD has none. Returns 0 if the status does not refuse anything: it must be
- * one of RFC 9110's or RFC 6585's between 400 and 599. */
+ * between 400 and 599. */
 size_t handshake_refuse(char answer[HANDSHAKE_ANSWER_SIZE], int status, const char *reason,
 			bool is_head);
 

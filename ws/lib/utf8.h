@@ -43,10 +43,10 @@ static inline size_t utf8_valid_prefix(const char *text, size_t length)
 	size_t at = 0;
 
 	while (at < length) {
-		uint64_t word; /* most text is ASCII: eight bytes at a time */
-		if (length - at >= sizeof word &&
-		    (memcpy(&word, s + at, sizeof word), !(word & 0x8080808080808080U))) {
-			at += sizeof word;
+		uint64_t eight; /* most text is ASCII: eight bytes at a time */
+		if (length - at >= sizeof eight &&
+		    (memcpy(&eight, s + at, sizeof eight), !(eight & 0x8080808080808080U))) {
+			at += sizeof eight;
 			continue;
 		}
 		size_t sequence = utf8_sequence(s + at, length - at);

@@ -39,7 +39,8 @@ void client_close(struct client *client)
 		connection_log(&client->ws, client->ws.reason);
 	client->ws.input_ended = false;
 	drain_output(client);
-	if (!client->is_open && !client->is_lost)
+	/* a handshake was refused, or a rule broken: the client sees the end at once (7.1.7) */
+	if ((!client->is_open || client->ws.error) && !client->is_lost)
 		shutdown(client->watch.fd, SHUT_WR);
 	drain_input(client);
 }

@@ -5,6 +5,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,8 @@ static int answer(struct step *step, const char *bytes, size_t length)
 	struct client *client = step->client;
 
 	client->is_answered = true;
+	if (client->is_lost)
+		return fail(step, EPIPE);
 	if (output_add(client, bytes, length) == 0)
 		return 0;
 	client_lose(client, "write to the client");
@@ -90,9 +93,17 @@ int client_accept(struct websocket *ws, const char *protocol)
 	return 0;
 }
 
+/* Refuses what a limit does not allow. The log tells of it once while it lasts. */
 static bool refuse(struct client *client, enum refusal refusal, int status, const char *reason)
 {
-	client->worker->refused[refusal]++;
+	struct worker *worker = client->worker;
+
+	worker->refused[refusal]++;
+	if (!worker->is_stopping && log_is_new(worker, &worker->log.refused_at[refusal])) {
+		char line[128];
+		snprintf(line, sizeof line, "clients are refused: %s", reason);
+		connection_log(&client->ws, line);
+	}
 	client_refuse(client, status, reason, false);
 	return false;
 }
@@ -108,11 +119,13 @@ static bool is_within_limits(struct client *client)
 	if (limits->max_clients && worker->open >= limits->max_clients)
 		return refuse(client, REFUSED_FULL, 503,
 			      "too many clients (WEBSOCKET_MAX_CLIENTS)");
-	if (limits->max_memory && worker->memory >= limits->max_memory)
-		return refuse(client, REFUSED_MEMORY, 503,
-			      "memory for the messages of all clients is short");
+	if (worker_is_short_of_memory(worker))
+		return refuse(
+			client, REFUSED_MEMORY, 503,
+			"memory for the messages of all clients is short (WEBSOCKET_MAX_MEMORY)");
 	if (!client_count_address(client))
-		return refuse(client, REFUSED_ADDRESS, 429, "too many clients of one address");
+		return refuse(client, REFUSED_ADDRESS, 429,
+			      "too many clients of one address (WEBSOCKET_MAX_PER_ADDRESS)");
 	return true;
 }
 
@@ -142,8 +155,10 @@ static int read_head(struct client *client, struct handshake *handshake)
 		long long left = until - client->worker->loop.now;
 		if (client->end == WORKER_READ_SIZE)
 			return 431;
-		if ((limit > 0 && left <= 0) || client->worker->is_stopping)
-			return left <= 0 ? 408 : 503;
+		if (client->worker->is_stopping)
+			return 503;
+		if (limit > 0 && left <= 0)
+			return 408;
 		if (client->has_read)
 			client_suspend(client, WANTS_INPUT, limit > 0 ? (int)left : -1);
 		if (client_read(client))
@@ -189,7 +204,9 @@ bool client_shake_hands(struct client *client)
 	client_drop_window(client);
 	if (status == 0)
 		return false;
-	client->worker->refused[status == 408 ? REFUSED_LATE : REFUSED_MALFORMED]++;
+	client->worker->refused[status == 408   ? REFUSED_LATE
+				: status == 503 ? REFUSED_FULL
+						: REFUSED_MALFORMED]++;
 	client_refuse(client, status, handshake.reason, handshake.is_head);
 	return false;
 }

@@ -3,6 +3,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <poll.h>
 
 enum { TAKES_NOTHING_MS = 30000 };
 
@@ -14,13 +15,15 @@ static long long earlier(long long a, long long b)
 /* when the nearest of its times is, or 0 */
 static long long next_due(const struct client *client)
 {
-	long long ping = (long long)client->worker->limits.ping_seconds * 1000;
+	long long silence = (long long)client->worker->limits.ping_seconds * 1000;
 	long long due = earlier(client->deadline, client->stop_at);
 
+	if (client->is_lost)
+		return 0; /* it goes on in the next turn */
 	if (client->output.bytes)
 		due = earlier(client->took_at + TAKES_NOTHING_MS, due);
-	if (client->is_open && ping > 0 && !client->sent_close)
-		due = earlier((client->pinged_at ? client->pinged_at : client->heard_at) + ping,
+	if (client->is_open && silence > 0 && !client->sent_close)
+		due = earlier((client->pinged_at ? client->pinged_at : client->heard_at) + silence,
 			      due);
 	return due;
 }
@@ -40,13 +43,32 @@ void client_stop_at(struct client *client, long long time)
 	client_set_timer(client);
 }
 
+/* ends the connection with a client that shows no life */
+static void give_up(struct client *client, const char *why)
+{
+	connection_end(&client->ws, ETIMEDOUT, why);
+	client->is_lost = true;
+	output_drop(client);
+}
+
+/* true if the client sent something that its view has not asked for yet */
+static bool has_sent(const struct client *client)
+{
+	struct pollfd set = {client->watch.fd, POLLIN, 0};
+
+	return poll(&set, 1, 0) > 0 && set.revents & POLLIN;
+}
+
 /* sends a ping to a client that was silent, or ends one that did not answer the last */
 static void ping(struct client *client)
 {
+	if (has_sent(client)) {
+		client->heard_at = client->worker->loop.now;
+		client->pinged_at = 0;
+		return;
+	}
 	if (client->pinged_at) {
-		connection_end(&client->ws, ETIMEDOUT, "the client did not answer a ping");
-		client->is_lost = true;
-		output_drop(client);
+		give_up(client, "the client did not answer a ping");
 		return;
 	}
 	client->pinged_at = client->worker->loop.now;
@@ -59,17 +81,9 @@ static void tell_of_stop(struct client *client)
 	client->stop_at = 0;
 	client->is_due = true;
 	client_send_close(client, FRAMES_CODE_GOING_AWAY, NULL, 0);
-	client->ws.input_ended = true;
+	client->ws.input_ended = client->is_open; /* else the handshake is refused */
 	if (!client->is_lost && output_flush(client) < 0)
 		client_lose(client, "write to the client");
-}
-
-/* gives up a client that takes nothing */
-static void give_up(struct client *client)
-{
-	connection_end(&client->ws, ETIMEDOUT, "the client takes nothing");
-	client->is_lost = true;
-	output_drop(client);
 }
 
 static bool is_silent(const struct client *client)
@@ -77,7 +91,7 @@ static bool is_silent(const struct client *client)
 	long long limit = (long long)client->worker->limits.ping_seconds * 1000;
 	long long since = client->pinged_at ? client->pinged_at : client->heard_at;
 
-	return client->is_open && limit > 0 && !client->sent_close &&
+	return client->is_open && limit > 0 && !client->sent_close && !client->is_lost &&
 	       since + limit <= client->worker->loop.now;
 }
 
@@ -87,11 +101,14 @@ void client_expire(struct timer *timer)
 	long long now = client->worker->loop.now;
 
 	timers_clear(&client->worker->loop.timers, timer);
-	client->is_due = client->deadline && client->deadline <= now;
+	if (client->deadline && client->deadline <= now) {
+		client->is_due = true;
+		client->deadline = 0; /* else it would be due again at once */
+	}
 	if (client->stop_at && client->stop_at <= now)
 		tell_of_stop(client);
 	if (client->output.bytes && client->took_at + TAKES_NOTHING_MS <= now)
-		give_up(client);
+		give_up(client, "the client takes nothing");
 	else if (is_silent(client))
 		ping(client);
 	client_set_timer(client);

@@ -40,18 +40,6 @@ static void count_memory(struct client *client)
 	client->counted = memory;
 }
 
-static void arm(struct client *client)
-{
-	uint32_t events = (client->wants & WANTS_INPUT ? EPOLLIN | EPOLLRDHUP : 0U) |
-			  (client->output.bytes ? EPOLLOUT : 0U);
-
-	if (client->wants & WANTS_TURN)
-		events |= client->watch.events;
-	if (loop_watch(&client->worker->loop, &client->watch, events) < 0)
-		client_lose(client, "epoll_ctl");
-	client_set_timer(client);
-}
-
 static void make_ready(struct client *client)
 {
 	if (client->is_ready)
@@ -59,6 +47,21 @@ static void make_ready(struct client *client)
 	client->next_ready = client->worker->ready;
 	client->worker->ready = client;
 	client->is_ready = true;
+}
+
+/* waits for what it wants */
+static void arm(struct client *client)
+{
+	uint32_t events = (client->wants & WANTS_INPUT ? EPOLLIN | EPOLLRDHUP : 0U) |
+			  (client->output.bytes ? EPOLLOUT : 0U);
+
+	if (client->wants & WANTS_TURN)
+		events |= client->watch.events;
+	if (!client->is_lost && loop_watch(&client->worker->loop, &client->watch, events) < 0)
+		client_lose(client, "epoll_ctl");
+	if (client->is_lost || (client->wants & WANTS_ROOM && client->output.bytes == NULL))
+		make_ready(client); /* no event would resume it */
+	client_set_timer(client);
 }
 
 void client_suspend(struct client *client, unsigned char wants, int timeout_ms)
@@ -69,8 +72,6 @@ void client_suspend(struct client *client, unsigned char wants, int timeout_ms)
 	client->deadline = timeout_ms < 0 ? 0 : client->worker->loop.now + timeout_ms;
 	count_memory(client);
 	arm(client);
-	if (client->is_lost || (wants & WANTS_ROOM && client->output.bytes == NULL))
-		make_ready(client); /* no event would resume it */
 	coroutine_suspend();
 	client->deadline = 0;
 }
@@ -107,6 +108,13 @@ bool client_read(struct client *client)
 		client_lose(client, "read from the client");
 	}
 	return n > 0;
+}
+
+bool client_is_open(struct client *client)
+{
+	if (!client->is_answered && client_accept(&client->ws, NULL) < 0)
+		return false;
+	return client->is_open && !client->is_lost;
 }
 
 int client_send_frame(struct client *client, enum frames_opcode opcode, const void *bytes,
@@ -176,6 +184,7 @@ static void release(struct client *client)
 	loop_watch(&worker->loop, &client->watch, 0);
 	close(client->watch.fd);
 	client->watch.fd = -1;
+	worker->corked = 0;
 	output_drop(client);
 	frames_free(&client->frames);
 	client_drop_window(client);
@@ -197,6 +206,21 @@ void client_resume(struct client *client)
 	client->sent_in_turn = 0;
 	if (!coroutine_resume(client))
 		release(client);
+}
+
+void client_wake(struct client *client, unsigned char what)
+{
+	if (client->wants & what && !client->is_ready)
+		client_resume(client);
+}
+
+void client_drop_all(struct worker *worker)
+{
+	for (struct client *client; (client = worker->clients) != NULL;) {
+		if (client->ws.feed)
+			client->ws.feed->release(client->ws.feed);
+		release(client);
+	}
 }
 
 void client_free_over(struct worker *worker)
@@ -247,10 +271,11 @@ static void notify(struct watch *watch, uint32_t events)
 
 int client_start(struct worker *worker, int fd, const char *peer)
 {
-	struct client *client = timers_reserve(&worker->loop.timers, worker->connected + 1) < 0
-					? NULL
-					: coroutine_create(sizeof *client, serve_client);
+	struct client *client = NULL;
+	size_t timers = worker->connected + 1 + WORKER_TIMERS;
 
+	if (timers_reserve(&worker->loop.timers, timers) == 0)
+		client = coroutine_create(sizeof *client, serve_client);
 	if (client == NULL)
 		return -1;
 	connection_init(&client->ws, &client_carrier);

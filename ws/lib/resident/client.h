@@ -26,6 +26,8 @@ enum {
 	WANTS_TURN = 8,  /* the others have had their turn */
 };
 
+enum { CLIENT_MUCH_OUTPUT = 65536 }; /* more than this makes a view wait */
+
 struct client {
 	struct websocket ws; /* first, so that one is the other */
 	struct worker *worker;
@@ -77,6 +79,9 @@ int client_start(struct worker *worker, int fd, const char *peer);
 /* runs the client until it suspends itself or is over */
 void client_resume(struct client *client);
 
+/* the same if that is among what it waits for, and it does not go on in its turn anyway */
+void client_wake(struct client *client, unsigned char what);
+
 /* lets those go on that gave their turn to the others */
 void client_resume_ready(struct worker *worker);
 
@@ -85,6 +90,10 @@ void client_stop_at(struct client *client, long long time);
 
 /* frees those that are over */
 void client_free_over(struct worker *worker);
+
+/* Drops those that are still connected when the process ends, wherever their views are: what these
+ * hold goes with the process. */
+void client_drop_all(struct worker *worker);
 
 /* The following are for the coroutine itself. */
 
@@ -110,11 +119,22 @@ void client_send_close(struct client *client, int code, const char *reason, size
 /* ends the connection for what errno says of a call */
 void client_lose(struct client *client, const char *call);
 
-/* Decodes up to the next message, answering control frames on the way: true if there is one. */
+/* client-decode.c: decodes up to the next message, answering control frames on the way: true if
+ * there is one. */
 bool client_decode(struct client *client, struct frames_item *item);
 
 /* resumes the client if what it waits for is there, or else goes on waiting for it */
 void client_resume_or_wait(struct client *client);
+
+/* true if there is a connection; the first call that needs it accepts the handshake */
+bool client_is_open(struct client *client);
+
+/* client-wait.c: what the functions that wait do; false if so much of its output waits that nothing
+ * more is taken in that would make more of it */
+bool client_may_read(const struct client *client);
+void client_wait_without_time(struct client *client);
+int client_wait_for(struct websocket *ws, struct pollfd *set, size_t count, int timeout_ms);
+int client_watch_feed(struct websocket *ws);
 
 /* client-timer.c: sets its timer to the nearest of its times, and acts on them */
 void client_set_timer(struct client *client);

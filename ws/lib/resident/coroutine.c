@@ -12,11 +12,11 @@
 #endif
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/common_interface_defs.h>
+#define START_SWITCH __sanitizer_start_switch_fiber
+#define FINISH_SWITCH __sanitizer_finish_switch_fiber
 #else
-#define __sanitizer_start_switch_fiber(fake, bottom, size) \
-	((void)(fake), (void)(bottom), (void)(size))
-#define __sanitizer_finish_switch_fiber(fake, bottom, size) \
-	((void)(fake), (void)(bottom), (void)(size))
+#define START_SWITCH(fake, bottom, size) ((void)(fake), (void)(bottom), (void)(size))
+#define FINISH_SWITCH START_SWITCH
 #endif
 
 /* lies directly below the room */
@@ -74,10 +74,9 @@ static size_t stack_size(const struct coroutine *coroutine)
 
 static void switch_to_outside(struct coroutine *self, bool is_last)
 {
-	__sanitizer_start_switch_fiber(is_last ? NULL : &self->fake_stack, outside_bottom,
-				       outside_size);
+	START_SWITCH(is_last ? NULL : &self->fake_stack, outside_bottom, outside_size);
 	swapcontext(&self->context, outside);
-	__sanitizer_finish_switch_fiber(self->fake_stack, &outside_bottom, &outside_size);
+	FINISH_SWITCH(self->fake_stack, &outside_bottom, &outside_size);
 }
 
 /* makecontext passes integers alone, so the coroutine is found by the variable */
@@ -85,7 +84,7 @@ static void enter(void)
 {
 	struct coroutine *self = running;
 
-	__sanitizer_finish_switch_fiber(NULL, &outside_bottom, &outside_size);
+	FINISH_SWITCH(NULL, &outside_bottom, &outside_size);
 	self->function(room_of(self));
 	self->has_returned = true;
 	switch_to_outside(self, true);
@@ -147,9 +146,10 @@ static void switch_to(struct coroutine *coroutine)
 	ucontext_t here;
 
 	outside = &here;
-	__sanitizer_start_switch_fiber(&fake_stack, stack_of(coroutine), stack_size(coroutine));
+	START_SWITCH(&fake_stack, stack_of(coroutine), stack_size(coroutine));
 	swapcontext(&here, &coroutine->context);
-	__sanitizer_finish_switch_fiber(fake_stack, NULL, NULL);
+	FINISH_SWITCH(fake_stack, NULL, NULL);
+	outside = NULL;
 }
 
 bool coroutine_resume(void *room)

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -55,9 +56,9 @@ static void pause_accepting(struct listener *listener, const char *why)
 {
 	struct loop *loop = &listener->worker->loop;
 
-	if (!listener->is_told)
+	if (log_is_new(listener->worker, &listener->worker->log.paused_at) &&
+	    log_may_add(listener->worker))
 		fprintf(stderr, "%s: accept: %s\n", listener->worker->name, why);
-	listener->is_told = true;
 	loop_watch(loop, &listener->watch, 0);
 	timers_set(&loop->timers, &listener->timer, loop->now + PAUSE_MS);
 }
@@ -80,6 +81,21 @@ static void queue_again(struct listener *listener)
 		pause_accepting(listener, strerror(errno));
 }
 
+/* True for an error that says nothing of the next connection: that this one has gone, or that
+ * another process has taken it (accept(2)). */
+static bool is_of_one_connection(int error)
+{
+	static const int errors[] = {
+		EAGAIN,   EINTR,     ECONNABORTED, EPERM,      EPROTO,      ENOPROTOOPT,
+		ENETDOWN, EHOSTDOWN, ENONET,       EOPNOTSUPP, ENETUNREACH, EHOSTUNREACH,
+	};
+
+	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+		if (errors[i] == error)
+			return true;
+	return false;
+}
+
 static void accept_client(struct watch *watch, uint32_t events)
 {
 	struct listener *listener = (struct listener *)watch;
@@ -94,11 +110,12 @@ static void accept_client(struct watch *watch, uint32_t events)
 	}
 	int fd = accept4(watch->fd, &address.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		if (!is_of_one_connection(errno))
 			pause_accepting(listener, strerror(errno));
 		return;
 	}
-	listener->is_told = false;
+	if (listener->worker->is_tcp) /* what is sent together has been put together before */
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	write_peer(&address, peer);
 	if (client_start(listener->worker, fd, peer) < 0) {
 		pause_accepting(listener, "memory is short");
@@ -131,7 +148,7 @@ const char *listener_open(struct listener *listener, struct worker *worker)
 		.worker = worker,
 	};
 	if (flags < 0 || fcntl(STDIN_FILENO, F_SETFL, flags | O_NONBLOCK) < 0 ||
-	    timers_reserve(&worker->loop.timers, 2) < 0 ||
+	    timers_reserve(&worker->loop.timers, WORKER_TIMERS) < 0 ||
 	    loop_watch(&worker->loop, &listener->watch, EPOLLIN | EPOLLEXCLUSIVE) < 0)
 		return strerror(errno);
 	return NULL;

@@ -4,15 +4,12 @@
 
 #include "loop.h"
 
-#include <stdbool.h>
-
 struct worker;
 
 struct listener {
 	struct watch watch;
 	struct timer timer; /* when accepting is tried again */
 	struct worker *worker;
-	bool is_told; /* the log has said that nothing can be accepted */
 };
 
 /* Begins to accept from standard input: NULL, or why it may not be used. */

@@ -7,19 +7,27 @@
 #include <string.h>
 #include <unistd.h>
 
-/* makes room for so many bytes more, and drops those that were sent */
-static int make_room(struct output *output, size_t length)
+/* Drops the bytes that were sent, once they are a fair part of all: to move what waits for each few
+ * of them would take long. */
+static void drop_sent(struct output *output)
 {
 	size_t waiting = output->length - output->sent;
 
-	if (output->sent > 0)
-		memmove(output->bytes, output->bytes + output->sent, waiting);
+	if (output->bytes == NULL || output->sent == 0 || output->sent < waiting / 4)
+		return;
+	memmove(output->bytes, output->bytes + output->sent, waiting);
 	output->sent = 0;
 	output->length = waiting;
-	if (waiting + length <= output->capacity)
+}
+
+/* makes room for so many bytes more */
+static int make_room(struct output *output, size_t length)
+{
+	drop_sent(output);
+	if (output->bytes && output->length + length <= output->capacity)
 		return 0;
 
-	size_t capacity = waiting + length + waiting / 2;
+	size_t capacity = output->length + length + output->length / 2;
 	char *bytes = realloc(output->bytes, capacity);
 	if (bytes == NULL)
 		return -1;
@@ -32,7 +40,8 @@ static int keep(struct output *output, const char *bytes, size_t length)
 {
 	if (length == 0)
 		return 0;
-	if (output->capacity - output->length < length && make_room(output, length) < 0)
+	if ((output->bytes == NULL || output->capacity - output->length < length) &&
+	    make_room(output, length) < 0)
 		return -1;
 	memcpy(output->bytes + output->length, bytes, length);
 	output->length += length;
@@ -98,6 +107,10 @@ static int flush_kept(struct client *client)
 	if (n < 0)
 		return -1;
 	output->sent += (size_t)n;
+	if (n > 0) { /* a client that takes is not silent, and may get to the ping only now */
+		client->heard_at = client->worker->loop.now;
+		client->pinged_at = client->pinged_at ? client->heard_at : 0;
+	}
 	if (output->sent == output->length)
 		output_drop(client);
 	return 0;

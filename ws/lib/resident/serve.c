@@ -98,7 +98,6 @@ static int open_signals(struct service *service)
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
 		sigaddset(&set, numbers[i]);
-	service->signals = (struct watch){.fd = -1, .notify = take_signal};
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -1;
 	service->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -118,13 +117,38 @@ static void raise_descriptors(void)
 	}
 }
 
-static const char *open_service(struct service *service)
+/* true, or false after a line that says what failed */
+static bool open_service(struct service *service)
 {
+	const char *name = service->worker.name;
+
 	service->end.expire = end;
-	if (loop_open(&service->worker.loop) < 0 || open_signals(service) < 0)
-		return strerror(errno);
+	service->signals = (struct watch){.fd = -1, .notify = take_signal};
+	if (loop_open(&service->worker.loop) < 0) {
+		fprintf(stderr, "%s: epoll_create1: %s\n", name, strerror(errno));
+		return false;
+	}
+	if (open_signals(service) < 0) {
+		fprintf(stderr, "%s: signalfd: %s\n", name, strerror(errno));
+		return false;
+	}
 	raise_descriptors();
-	return listener_open(&service->listener, &service->worker);
+	const char *why = listener_open(&service->listener, &service->worker);
+	if (why)
+		fprintf(stderr, "%s: standard input: %s\n", name, why);
+	return why == NULL;
+}
+
+static void close_service(struct service *service)
+{
+	log_tell_left_out(&service->worker);
+	client_drop_all(&service->worker);
+	client_free_over(&service->worker);
+	if (service->signals.fd >= 0)
+		close(service->signals.fd);
+	loop_close(&service->worker.loop);
+	free(service->worker.input);
+	free(service);
 }
 
 static void expire_timers(struct loop *loop)
@@ -168,23 +192,17 @@ int serve(const char *name, const struct limits *limits, void (*view)(struct web
 	service->worker.limits = *limits;
 	service->worker.name = name;
 	service->worker.view = view;
-	const char *why = open_service(service);
-	if (why) {
-		fprintf(stderr, "%s: standard input: %s\n", name, why);
-		free(service);
-		return 1;
+	int status = 1;
+	if (open_service(service)) {
+		is_running = true;
+		crash_watch(&(struct crash){
+			.name = name,
+			.clients = &service->worker.open,
+			.has_run_over = coroutine_has_run_over,
+		});
+		status = run(service);
+		is_running = false;
 	}
-	is_running = true;
-	crash_watch(&(struct crash){
-		.name = name,
-		.clients = &service->worker.open,
-		.has_run_over = coroutine_has_run_over,
-	});
-	int status = run(service);
-	is_running = false;
-	close(service->signals.fd);
-	loop_close(&service->worker.loop);
-	free(service->worker.input);
-	free(service);
+	close_service(service);
 	return status;
 }

@@ -43,7 +43,8 @@ int timers_reserve(struct timers *timers, size_t count)
 		return 0;
 
 	size_t capacity = count < 64 ? 64 : 2 * count;
-	struct timer **heap = realloc(timers->heap, capacity * sizeof *heap);
+	size_t size = capacity * sizeof(void *);
+	struct timer **heap = realloc(timers->heap, size);
 	if (heap == NULL)
 		return -1;
 	timers->heap = heap;

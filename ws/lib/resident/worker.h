@@ -2,6 +2,7 @@
 #ifndef WORKER_H
 #define WORKER_H
 
+#include "log.h"
 #include "loop.h"
 #include "settings.h"
 
@@ -11,16 +12,7 @@
 struct client;
 struct websocket;
 
-/* why a handshake was refused, and why a connection ended */
-enum refusal {
-	REFUSED_MALFORMED,
-	REFUSED_LATE,
-	REFUSED_FULL,
-	REFUSED_MEMORY,
-	REFUSED_ADDRESS,
-	REFUSED_BY_VIEW,
-	REFUSALS,
-};
+/* why a connection ended */
 enum ending {
 	ENDED_ORDINARILY,
 	ENDED_PROTOCOL,
@@ -35,11 +27,13 @@ enum {
 	WORKER_READ_SIZE = 16384, /* of what one client sends, in one turn */
 	WORKER_CORK_SIZE = 65536,
 	WORKER_ADDRESSES = 1024, /* lists of clients by their address */
+	WORKER_TIMERS = 3,       /* beside the clients': the listener's, the log's and the stop's */
 };
 
 struct worker {
 	struct loop loop;
 	struct limits limits;
+	struct log log;
 	const char *name; /* of the program */
 	void (*view)(struct websocket *ws);
 	bool is_tcp; /* the client's address is the peer's */
@@ -60,5 +54,13 @@ struct worker {
 	size_t refused[REFUSALS];
 	size_t ended[ENDINGS];
 };
+
+/* true if what waits has reached its limit */
+static inline bool worker_is_short_of_memory(const struct worker *worker)
+{
+	size_t limit = worker->limits.max_memory;
+
+	return limit > 0 && worker->memory >= limit;
+}
 
 #endif
