@@ -62,6 +62,10 @@ $(BUILD)/obj/%.o: %.c
 $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/ws/lib/run.o: CPPFLAGS += -DDUPLEX_VERSION='"$(VERSION)"'
 $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/ws/lib/run.o: Makefile
 
+# where the pages say that their source is, if it is given: make SOURCE_URL=https://example.org/duplex
+SOURCE_URL =
+$(BUILD)/obj/fcgi/files.o: CPPFLAGS += -DDUPLEX_SOURCE='"$(SOURCE_URL)"'
+
 $(LIB): $(call objects,ws/lib/*.c ws/lib/resident/*.c)
 	rm -f $@
 	$(AR) rcs $@ $^

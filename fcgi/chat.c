@@ -3,7 +3,6 @@
 #include "query.h"
 #include "view.h"
 
-#include <err.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <strings.h>
 #include <time.h>
 
+#define PATH "/chat"
 #define CHANNEL "chat"
 #define FORM "application/x-www-form-urlencoded"
 enum { WORKER_LOOKUP_MS = 20 };
@@ -23,13 +23,6 @@ static long long milliseconds(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
-static void tell_once(bool *told, const char *what, const char *why)
-{
-	if (!*told)
-		warnx("%s%s", what, why);
-	*told = true;
 }
 
 /* Leaves a Redis that is lost alone for a second: otherwise every request for it would keep a
@@ -47,22 +40,33 @@ static bool has_redis(struct chat *chat)
 	if (milliseconds() < chat->retry_ms)
 		return false;
 	if (redis_keep(&chat->redis, chat->lookup_ms, &reason) == 0) {
-		chat->told = false;
+		trouble_end(&chat->reach, "Redis can be reached again");
 		return true;
 	}
-	tell_once(&chat->told, "", reason);
+	trouble_begin(&chat->reach, "%s", reason);
 	rest(chat);
 	return false;
 }
 
+/* the client's address for the log, as the web server gives it */
+static const char *address_of(const struct request *request)
+{
+	const char *address = request->address ? request->address : "";
+	size_t length = strspn(address, "0123456789abcdefABCDEF.:");
+
+	return length > 0 && length < 64 && address[length] == '\0' ? address : "unknown client";
+}
+
 /* answers that Redis did not do what it was asked to */
-static void fail(struct chat *chat, struct response *response)
+static void fail(struct chat *chat, struct trouble *refusal, const char *what,
+		 const struct request *request, struct response *response)
 {
 	bool lost = redis_is_lost(chat->redis);
 
 	if (lost)
 		rest(chat);
-	tell_once(lost ? &chat->told : &chat->refused, "Redis: ", redis_why(chat->redis));
+	trouble_begin(lost ? &chat->reach : refusal, "%s: %s: Redis: %s", address_of(request), what,
+		      redis_why(chat->redis));
 	http_status(response, 503);
 }
 
@@ -83,7 +87,8 @@ static void write_line(void *context, const char *id, const char *text, size_t l
 	lines->text[lines->length++] = '\n';
 }
 
-static void read_after(struct chat *chat, const char *after, struct response *response)
+static void read_after(struct chat *chat, const char *channel, const char *after,
+		       const struct request *request, struct response *response)
 {
 	static struct lines lines;
 
@@ -96,27 +101,42 @@ static void read_after(struct chat *chat, const char *after, struct response *re
 		http_status(response, 503);
 		return;
 	}
-	if (channel_read(chat->redis, CHANNEL, after, write_line, &lines) < 0) {
-		fail(chat, response);
+	if (channel_read(chat->redis, channel, after, write_line, &lines) < 0) {
+		fail(chat, &chat->read, "messages are not read", request, response);
 		return;
 	}
+	trouble_end(&chat->read, "Redis can be read again");
 	http_status(response, 200);
 	response->content_type = "application/x-ndjson; charset=utf-8";
 	response->body = lines.text;
 	response->length = lines.length;
 }
 
+/* the channel that the path names; NULL if that is not a name */
+static const char *channel_of(const struct request *request)
+{
+	const char *end = request->path + strlen(PATH);
+	const char *name = *end == '/' ? end + 1 : CHANNEL;
+
+	return channel_is_name(name) ? name : NULL;
+}
+
 void chat_get(struct site *site, struct request *request, struct response *response)
 {
+	const char *channel = channel_of(request);
 	char *after;
 	size_t length;
 
+	if (channel == NULL) {
+		http_status(response, 404);
+		return;
+	}
 	if (!query_value(request->query, strlen(request->query), "after", &after, &length)) {
 		files_respond(&site->files, "chat.html", request, response);
 		return;
 	}
 	after[length] = '\0';
-	read_after(&site->chat, strlen(after) == length ? after : "", response);
+	read_after(&site->chat, channel, strlen(after) == length ? after : "", request, response);
 }
 
 /* A page of another site must not publish in its visitors' name, as it may not open a WebSocket.
@@ -138,8 +158,22 @@ static bool is_form(const char *type)
 	       (type[length] == '\0' || type[length] == ';' || type[length] == ' ');
 }
 
-static void publish(struct chat *chat, const char *message, size_t length,
-		    struct response *response)
+/* answers that a message is not published */
+static void refuse(struct chat *chat, int error, const struct request *request,
+		   struct response *response)
+{
+	if (error == EIO)
+		fail(chat, &chat->publish, "a message is not published", request, response);
+	else if (error == EDQUOT)
+		http_status(response, 429);
+	else
+		http_status(response, error == EMSGSIZE ? 413 : 400);
+	if (error == EDQUOT)
+		response->headers = "Retry-After: 1\r\n";
+}
+
+static void publish(struct chat *chat, const struct publication *publication,
+		    const struct request *request, struct response *response)
 {
 	char id[MESSAGE_ID_SIZE];
 
@@ -147,14 +181,11 @@ static void publish(struct chat *chat, const char *message, size_t length,
 		http_status(response, 503);
 		return;
 	}
-	if (channel_publish(chat->redis, CHANNEL, message, length, id) < 0) {
-		if (errno == EIO)
-			fail(chat, response);
-		else
-			http_status(response, errno == EMSGSIZE ? 413 : 400);
+	if (channel_publish(chat->redis, publication, id) < 0) {
+		refuse(chat, errno, request, response);
 		return;
 	}
-	chat->refused = false;
+	trouble_end(&chat->publish, "Redis takes messages again");
 	http_print(response, 202, "%s\n", id);
 }
 
@@ -174,28 +205,35 @@ static int read_form(const struct request *request, char body[BODY_SIZE + 1], si
 	return is_told && *size < told ? 400 : 0;
 }
 
+/* Returns the status to answer with, or 0 if the request may publish. */
+static int check_post(const struct request *request, const char *channel)
+{
+	if (channel == NULL)
+		return 404;
+	if (!is_same_site(request))
+		return 403;
+	return is_form(request->content_type) ? 0 : 415;
+}
+
 void chat_post(struct site *site, struct request *request, struct response *response)
 {
 	static char body[BODY_SIZE + 1];
+	const char *channel = channel_of(request);
 	char *message;
 	size_t size;
 	size_t length;
+	int refused = check_post(request, channel);
 
-	if (!is_same_site(request)) {
-		http_status(response, 403);
-		return;
-	}
-	if (!is_form(request->content_type)) {
-		http_status(response, 415);
-		return;
-	}
-	int refused = read_form(request, body, &size);
+	if (refused == 0)
+		refused = read_form(request, body, &size);
 	if (refused)
 		http_status(response, refused);
 	else if (!query_value(body, size, "message", &message, &length))
 		http_status(response, 400);
 	else
-		publish(&site->chat, message, length, response);
+		publish(&site->chat,
+			&(struct publication){channel, message, length, request->address}, request,
+			response);
 }
 
 void chat_open(struct chat *chat, bool is_worker)

@@ -1,19 +1,26 @@
-/* /chat over HTTP: its page, what came since a message, and a message of one's own */
+/* /chat and /chat/NAME over HTTP: the page, what came since a message, and a message of one's own
+ */
 #ifndef CHAT_H
 #define CHAT_H
+
+#include "trouble.h"
 
 #include <stdbool.h>
 
 /* what a worker keeps from one request to the next */
 struct chat {
-	struct redis *redis; /* NULL while there is no connection */
-	int lookup_ms;       /* how long a request may wait for the name of Redis's host */
-	long long retry_ms;  /* when to try again to connect, by the monotonic clock */
-	bool told;           /* the log has said that Redis cannot be reached */
-	bool refused;        /* the log has said that Redis refuses to publish or to read */
+	struct redis *redis;    /* NULL while there is no connection */
+	int lookup_ms;          /* how long a request may wait for the name of Redis's host */
+	long long retry_ms;     /* when to try again to connect, by the monotonic clock */
+	struct trouble reach;   /* Redis cannot be reached */
+	struct trouble publish; /* Redis refuses to publish */
+	struct trouble read;    /* Redis refuses to be read */
 };
 
 /*
+ * /chat is the channel called chat, and /chat/NAME the channel of that name: 404
+ * if it is not a name.
+ *
  * GET /chat answers with the page. With ?after= it answers with the messages
  * after an id, or with the last N for "-N", as a line of JSON each:
  *   200  the lines, which may be none: at most 100, or 128 KiB, at once
@@ -26,6 +33,7 @@ struct chat {
  *   403  the page that sends it is of another site (its Origin is not the Host)
  *   413  it is too long
  *   415  it is not a form
+ *   429  the client has published too many (limit.h)
  *   503  Redis cannot be reached, refuses, or did not answer; it may then have taken the message
  */
 

@@ -1,4 +1,6 @@
 #include "files.h"
+#include "fill.h"
+#include "query.h"
 
 #include <err.h>
 #include <errno.h>
@@ -12,6 +14,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* where the source of what runs here is, for the pages to say; empty: they do not */
+#ifndef DUPLEX_SOURCE
+#define DUPLEX_SOURCE ""
+#endif
+
+#define HTML "text/html; charset=utf-8"
+#define FOR_A_YEAR "public, max-age=31536000, immutable"
 #define SCRIPT "text/javascript; charset=utf-8"
 #define POLICY \
 	"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; " \
@@ -24,14 +33,17 @@ static const struct {
 	const char *content_type;
 	const char *headers;
 } table[] = {
-	{"echo.html", "text/html; charset=utf-8", POLICY},
-	{"words.js", SCRIPT, ""},
-	{"reconnecting-socket.js", SCRIPT, ""},
-	{"cost.js", SCRIPT, ""},
-	{"echo.js", SCRIPT, ""},
+	{"echo.html", HTML, POLICY},
+	{"chat.html", HTML, POLICY},
 	{"echo.css", "text/css; charset=utf-8", ""},
 	{"echo.svg", "image/svg+xml", ""},
-	{"chat.html", "text/html; charset=utf-8", POLICY},
+	{"language.js", SCRIPT, ""},
+	{"reconnecting-socket.js", SCRIPT, ""},
+	{"words.js", SCRIPT, ""},
+	{"cost.js", SCRIPT, ""},
+	{"echo.js", SCRIPT, ""},
+	{"chat.css", "text/css; charset=utf-8", ""},
+	{"chat-words.js", SCRIPT, ""},
 	{"chat.js", SCRIPT, ""},
 };
 enum { COUNT = sizeof table / sizeof *table };
@@ -39,7 +51,7 @@ enum { COUNT = sizeof table / sizeof *table };
 struct file_copy {
 	char *body;
 	size_t length;
-	char etag[20];      /* of the content, so that all workers agree on it */
+	char hash[17];      /* of the content, so that all workers agree on it */
 	struct stat status; /* of the file when it was read */
 	bool stale;         /* it could not be read again, and the log has said so */
 };
@@ -55,13 +67,13 @@ static int path_of(const struct files *files, const char *name, char path[PATH_M
 }
 
 /* FNV-1a, 64 bits */
-static uint64_t hash(const char *bytes, size_t length)
+static void print_hash(char hash[17], const char *bytes, size_t length)
 {
 	uint64_t h = 14695981039346656037U;
 
 	for (size_t i = 0; i < length; i++)
 		h = (h ^ (unsigned char)bytes[i]) * 1099511628211U;
-	return h;
+	snprintf(hash, 17, "%016" PRIx64, h);
 }
 
 static bool is_same_file(const struct stat *a, const struct stat *b)
@@ -104,11 +116,11 @@ static int load(struct file_copy *copy, int fd)
 		free(body);
 		return -1;
 	}
+	print_hash(copy->hash, body, (size_t)length);
 	free(copy->body);
 	copy->body = body;
 	copy->length = (size_t)length;
 	copy->status = status;
-	snprintf(copy->etag, sizeof copy->etag, "\"%016" PRIx64 "\"", hash(body, copy->length));
 	return 0;
 }
 
@@ -136,7 +148,8 @@ static int refresh(const struct files *files, const char *name, struct file_copy
 int files_open(struct files *files, const char *directory, const char **name)
 {
 	*name = "malloc";
-	*files = (struct files){directory, calloc(COUNT, sizeof *files->copies)};
+	*files = (struct files){.directory = directory,
+				.copies = calloc(COUNT, sizeof *files->copies)};
 	if (files->copies == NULL)
 		return -1;
 	for (size_t i = 0; i < COUNT; i++) {
@@ -156,14 +169,6 @@ static void refresh_or_warn(const struct files *files, const char *name, struct 
 	copy->stale = stale;
 }
 
-/* If-None-Match, RFC 9110 13.1.2: a list of tags, which may be weak, or "*" */
-static bool client_has(const struct request *request, const char *etag)
-{
-	const char *list = request->if_none_match;
-
-	return list && (strcmp(list, "*") == 0 || strstr(list, etag));
-}
-
 static int index_of(const char *name)
 {
 	for (int i = 0; i < COUNT; i++)
@@ -175,6 +180,81 @@ static int index_of(const char *name)
 bool files_has(const char *name)
 {
 	return index_of(name) >= 0;
+}
+
+static bool is_page(int index)
+{
+	return strcmp(table[index].content_type, HTML) == 0;
+}
+
+struct filling {
+	struct files *files;
+	const char *way;
+};
+
+/* {root}: the way back to the root of our paths; {NAME} of a file: its hash; {source}: a link */
+static const char *value_of(void *context, const char *name, size_t length)
+{
+	struct filling *filling = context;
+
+	if (length == 4 && memcmp(name, "root", 4) == 0)
+		return filling->way;
+	if (length == 6 && memcmp(name, "source", 6) == 0)
+		return DUPLEX_SOURCE[0] ? "<a href=\"" DUPLEX_SOURCE
+					  "\" data-word=\"source\">Source</a>"
+					: "";
+	for (int i = 0; i < COUNT; i++)
+		if (!is_page(i) && strlen(table[i].name) == length &&
+		    memcmp(table[i].name, name, length) == 0) {
+			refresh_or_warn(filling->files, table[i].name, &filling->files->copies[i]);
+			return filling->files->copies[i].hash;
+		}
+	return NULL;
+}
+
+/* Fills the page in the response for the path of the request. Returns 0, or -1 if memory is short.
+ */
+static int fill_page(struct files *files, const struct request *request, struct response *response)
+{
+	char way[FILL_WAY_SIZE];
+	struct filling filling = {files, way};
+
+	fill_way(request->path, way);
+	free(files->page);
+	files->page = fill(response->body, response->length, value_of, &filling, &response->length);
+	if (files->page == NULL)
+		return -1;
+	response->body = files->page;
+	return 0;
+}
+
+/* ?v=HASH names one content for ever. */
+static bool names_content(const struct request *request, const struct file_copy *copy)
+{
+	char *version;
+	size_t length;
+
+	return query_value(request->query, strlen(request->query), "v", &version, &length) &&
+	       length == strlen(copy->hash) && memcmp(version, copy->hash, length) == 0;
+}
+
+/* If-None-Match, RFC 9110 13.1.2: a list of tags, which may be weak, or "*" */
+static bool client_has(const struct request *request, const char *etag)
+{
+	const char *list = request->if_none_match;
+
+	return list && (strcmp(list, "*") == 0 || strstr(list, etag));
+}
+
+static void set_etag(struct files *files, const struct request *request, struct response *response)
+{
+	char hash[17];
+
+	print_hash(hash, response->body, response->length);
+	snprintf(files->etag, sizeof files->etag, "\"%s\"", hash);
+	response->etag = files->etag;
+	if (client_has(request, files->etag))
+		response->status = 304;
 }
 
 void files_respond(struct files *files, const char *name, const struct request *request,
@@ -189,14 +269,19 @@ void files_respond(struct files *files, const char *name, const struct request *
 	struct file_copy *copy = &files->copies[i];
 	refresh_or_warn(files, name, copy);
 	*response = (struct response){
-		.status = client_has(request, copy->etag) ? 304 : 200,
+		.status = 200,
 		.content_type = table[i].content_type,
-		.cache = "no-cache",
+		.cache = !is_page(i) && names_content(request, copy) ? FOR_A_YEAR : "no-cache",
 		.headers = table[i].headers,
-		.etag = copy->etag,
 		.body = copy->body,
 		.length = copy->length,
 	};
+	if (!is_page(i) || fill_page(files, request, response) == 0) {
+		set_etag(files, request, response);
+		return;
+	}
+	warn("%s", name);
+	http_status(response, 503);
 }
 
 void files_close(struct files *files)
@@ -204,5 +289,6 @@ void files_close(struct files *files)
 	for (size_t i = 0; files->copies && i < COUNT; i++)
 		free(files->copies[i].body);
 	free(files->copies);
+	free(files->page);
 	*files = (struct files){0};
 }

@@ -34,6 +34,7 @@ void http_request(char **envp, struct request *request)
 	request->method = method ? method : "";
 	request->query = query ? query : no_query;
 	request->if_none_match = variable(envp, "HTTP_IF_NONE_MATCH");
+	request->address = variable(envp, "REMOTE_ADDR");
 	request->host = variable(envp, "HTTP_HOST");
 	request->origin = variable(envp, "HTTP_ORIGIN");
 	request->content_type = variable(envp, "CONTENT_TYPE");
@@ -62,6 +63,7 @@ static const struct {
 	{413, "Content Too Large"},
 	{415, "Unsupported Media Type"},
 	{426, "Upgrade Required"},
+	{429, "Too Many Requests"},
 	{431, "Request Header Fields Too Large"},
 	{503, "Service Unavailable"},
 };

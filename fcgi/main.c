@@ -1,5 +1,6 @@
 /* duplex: the HTTP side, as a FastCGI program or, started by hand, as a CGI program */
 #include "cgi.h"
+#include "limit.h"
 #include "redis-settings.h"
 #include "worker.h"
 
@@ -87,11 +88,11 @@ static void open_site(const struct options *options, struct site *site)
 
 /* An address that cannot be used is a mistake that somebody has to mend; that Redis is not there
  * may pass. */
-static void check_redis(void)
+static void check_chat_settings(void)
 {
 	const char *reason;
 
-	if (redis_settings_check(&reason) < 0)
+	if (redis_settings_check(&reason) < 0 || limit_check_settings(&reason) < 0)
 		errx(errno == EINVAL ? 2 : EXIT_FAILURE, "%s", reason);
 }
 
@@ -122,7 +123,7 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE,
 	       SIG_IGN); /* a write to a Redis or a reader that has gone fails, and no more */
-	check_redis();
+	check_chat_settings();
 	open_site(&options, &site);
 	chat_open(&site.chat, fastcgi);
 	status = fastcgi ? worker_run(&site) : cgi_serve(&site);

@@ -37,12 +37,21 @@ static void file(struct site *site, struct request *request, struct response *re
 	files_respond(&site->files, request->path + strlen(FILES_PREFIX), request, response);
 }
 
+/* true if a path of the table is this one, or stands for it */
+static bool matches(const char *route, const char *path)
+{
+	size_t length = strlen(route);
+
+	return route[length - 1] == '*' ? strncmp(route, path, length - 1) == 0
+					: strcmp(route, path) == 0;
+}
+
 /* Finds the view of a path for a method, or for any method if that is NULL. NULL if there is none.
  */
 static view_function *find(const char *path, const char *method)
 {
 	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
-		if (strcmp(routes[i].path, path) == 0 &&
+		if (matches(routes[i].path, path) &&
 		    (method == NULL || strcmp(routes[i].method, method) == 0))
 			return routes[i].view;
 	bool reads = method == NULL || strcmp(method, "GET") == 0;

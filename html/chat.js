@@ -1,176 +1,214 @@
 "use strict";
 
-/* All that the page says, in each of its languages. */
-const words = {
-	en: {
-		language: "中文",
-		other: "zh",
-		heading: "Chat",
-		lead: "What anybody sends, everybody gets; what came while you were away, too.",
-		message: "Message",
-		send: "Send",
-		connect: "Connect now",
-		received: "Messages, newest first",
-		connecting: "Connecting",
-		open: "Connected",
-		waiting: (seconds) => `Connection lost: again in ${seconds} s`,
-		closed: "Closed",
-		unsent: (status) => `Not sent: ${status > 0 ? "status " + status : "no answer"}. Try again.`,
-		news: (count) => `${count} new messages`,
-		gap: "Some messages may be missing.",
-	},
-	zh: {
-		language: "English",
-		other: "en",
-		heading: "聊天",
-		lead: "每个人发送的消息，所有人都会收到；离开期间的也会补上。",
-		message: "消息",
-		send: "发送",
-		connect: "立即连接",
-		received: "消息，最新的在前",
-		connecting: "正在连接",
-		open: "已连接",
-		waiting: (seconds) => `连接中断：${seconds} 秒后重新连接`,
-		closed: "已关闭",
-		unsent: (status) => `未发送：${status > 0 ? "状态 " + status : "没有回答"}。请重试。`,
-		news: (count) => `${count} 条新消息`,
-		gap: "可能缺少部分消息。",
-	},
-};
+const limit = 100; // messages shown
+const list = element("received");
+const field = element("message");
+const now = () => performance.now();
+const wait = (delay) => new Promise((done) => setTimeout(done, delay));
+const ask = (query, options) => fetch(location.pathname + query, { signal: AbortSignal.timeout(10000), ...options });
 
-/* messages that are shown */
-const limit = 100;
-const element = (id) => document.getElementById(id);
-let language;
-
-/* What an element says stays with it, for the other language. */
-function tell(target, key, value = "") {
-	const word = words[language][key] || "";
-	Object.assign(target.dataset, { word: key, value });
-	target.textContent = word.call ? word(value) : word;
-}
-
-function speak(choice) {
-	language = document.documentElement.lang = choice;
-	document.title = words[language].heading;
-	for (const target of document.querySelectorAll("[data-word]"))
-		tell(target, target.dataset.word, target.dataset.value);
-	element("language").lang = words[language].other;
-}
-
-function choose() {
-	speak(words[language].other);
-	try {
-		localStorage.setItem("language", language);
-	} catch {}
-}
-
-function preferredLanguage() {
-	const tags = [...navigator.languages, "en"];
-	try {
-		tags.unshift(localStorage.getItem("language") || "");
-	} catch {}
-	return tags.map((tag) => tag.split("-")[0]).find((tag) => words[tag]);
-}
-
-/* As text, never as HTML. */
-const newElement = (name, textContent) => Object.assign(document.createElement(name), { textContent });
-
-function newItem({ id, text }) {
-	const item = newElement("li", "");
-	item.dataset.id = id;
-	item.append(newElement("time", new Date(parseInt(id)).toTimeString().slice(0, 8)), newElement("bdi", text));
-	return item;
-}
-
-/* After a gap all that is kept comes again: each message is shown once, by the time of its id. */
+/* ids: of the messages that came, and that this page has sent */
+const seen = new Set();
+const own = new Set();
+let last = -limit;
+let arrived = [];
 let hadGap = false;
 
-function showGap() {
-	hadGap = true;
-	tell(element("notice"), "gap");
+/* A message may come twice: over both ways, or after a gap, where all that is kept comes again. */
+function receive({ id, text, gap }) {
+	if (gap) {
+		hadGap = true;
+		tell(element("notice"), "gap");
+		return;
+	}
+	last = id;
+	socket.url = urlAfter(last);
+	if (seen.has(id))
+		return;
+	seen.add(id);
+	arrived = [...arrived, { id, text }].slice(-limit);
+	announce(text);
+	update();
 }
-
-function putInOrder(list) {
-	const items = new Map(Array.from(list.children, (item) => [item.dataset.id, item]));
-	const order = (item) => item.dataset.id.split("-").map(Number);
-	const newestFirst = (a, b) => order(b)[0] - order(a)[0] || order(b)[1] - order(a)[1];
-	list.replaceChildren(...[...items.values()].sort(newestFirst));
-}
-
-/* Shown once a frame, and spoken once a second, however much arrives. */
-let arrived = [];
-let frame = 0;
-let unheard = 0;
 
 function draw() {
-	const list = element("received");
-	frame = 0;
-	list.prepend(...arrived.map(newItem));
+	arrived.map(newItem).forEach(put);
 	arrived = [];
 	if (hadGap)
-		putInOrder(list);
-	while (list.childElementCount > limit)
+		[...list.querySelectorAll("[data-id]")].sort((a, b) => order(a) < order(b) ? -1 : 1).forEach(put);
+	while (list.querySelectorAll("[data-id]").length > limit || list.lastChild?.className === "day")
 		list.lastChild.remove();
 }
 
-function receive(message) {
-	arrived = [message, ...arrived].slice(0, limit);
-	frame ||= requestAnimationFrame(draw);
-	socket.url = urlAfter(message.id);
-	if (unheard++ === 0)
-		setTimeout(() => {
-			element("live").textContent = unheard > 1 ? words[language].news(unheard) : message.text;
-			unheard = 0;
-		}, 1000);
+const order = ({ dataset }) => dataset.id.split("-").map((part) => part.padStart(20, "0")).join();
+
+function newItem({ id, text }) {
+	const item = newElement("li", "");
+	const time = new Date(parseInt(id));
+	Object.assign(item.dataset, { id, day: time.toLocaleDateString("sv") }); // as ISO 8601 has it
+	item.append(newElement("time", time.toTimeString().slice(0, 8)), newElement("bdi", text));
+	if (text.length > 600)
+		fold(item, text.length);
+	if (own.has(id))
+		markOwn(item);
+	return item;
 }
 
-/* the messages after the last one seen, so that none is lost or comes twice */
+/* the newest first, below the name of its day */
+function put(item) {
+	if (list.firstChild?.textContent !== item.dataset.day) {
+		list.prepend(newElement("li", item.dataset.day));
+		list.firstChild.className = "day";
+	}
+	list.firstChild.after(item);
+}
+
+function fold(item, length) {
+	const button = newElement("button", "");
+	item.lastChild.className = "folded";
+	tell(button, "all", number(length));
+	button.onclick = () => {
+		item.children[item.childElementCount - 2].className = "";
+		button.remove();
+	};
+	item.append(button);
+}
+
+function markOwn(item) {
+	const mark = newElement("b", "");
+	item.className = "own";
+	tell(mark, "you");
+	item.firstChild.after(mark);
+}
+
 const urlAfter = (id) => `${location.origin.replace("http", "ws")}${location.pathname}?after=${id}`;
-const socket = new ReconnectingSocket(urlAfter(-limit), {
+const socket = new ReconnectingSocket(urlAfter(last), {
 	onstate: showState,
-	onmessage: (line) => {
-		const message = JSON.parse(line);
-		message.gap ? showGap() : receive(message);
+	onmessage(line) {
+		failures = 0;
+		if (line)
+			receive(JSON.parse(line));
 	},
+	probe: "",
 });
-let ticking;
 
-function showState(state, { delay = 0 }) {
-	const box = element("state");
-	const end = performance.now() + delay;
-	const tick = () => tell(box, state, Math.ceil((end - performance.now()) / 1000));
-	clearInterval(ticking);
-	if (state === "waiting")
-		ticking = setInterval(tick, 250);
-	tick();
-	box.dataset.state = state;
-	element("connect").ariaDisabled = state === "open" || state === "connecting";
-	element("live").textContent = box.textContent;
+/* WebSockets in a row that did not open, or were dead */
+let failures = 0;
+let isPolling = false;
+
+function showState(state, detail) {
+	tellState(state, detail);
+	element("live").textContent = element("state").textContent;
+	if (state === "open" && failures > 1)
+		socket.check();
+	if (state === "waiting" && (!detail.opened || detail.reason === "silent"))
+		fail();
 }
 
-/* over HTTP, which tells whether it was taken: until then the text stays */
-async function send(event) {
-	const [field, button] = [element("message"), element("send")];
-	const message = field.value;
-	let status;
-	event.preventDefault();
-	if (button.ariaDisabled === "true")
-		return;
-	button.ariaDisabled = true;
+function fail() {
+	if (++failures > 1 && !isPolling)
+		poll();
+}
+
+/* until the WebSocket is heard again; slower while nothing comes */
+async function poll() {
+	isPolling = true;
+	for (let delay = 2000; failures > 1 && socket.state !== "closed"; await wait(delay)) {
+		try {
+			const response = await ask(`?after=${last}`);
+			const lines = response.ok ? (await response.text()).split("\n").filter(Boolean) : [];
+			if (response.ok && failures > 1)
+				tell(element("polling"), "polling", number(delay / 1000));
+			lines.forEach((line) => receive(JSON.parse(line)));
+			delay = lines.length ? 2000 : Math.min(delay * 1.5, 15000);
+		} catch {
+			tell(element("polling"), "");
+		}
+	}
+	isPolling = false;
+	tell(element("polling"), "");
+}
+
+/* What was taken must come back within 5 s, or the connection is dead. */
+async function expect(id) {
+	for (let tries = 0, since = now(); tries < 3 && !seen.has(id) && socket.state !== "closed"; await wait(250)) {
+		if (socket.state !== "open") {
+			since = now();
+		} else if (now() - since > 5000) {
+			tries++;
+			fail();
+			socket.reconnect();
+		}
+	}
+}
+
+/* over HTTP, which tells whether it was taken */
+async function post(message) {
+	const slow = setTimeout(() => socket.check(), 4000);
 	try {
-		({ status } = await fetch(location.pathname, { method: "POST", body: new URLSearchParams({ message }) }));
-	} catch {}
-	button.ariaDisabled = false;
-	if (status === 202 && field.value === message)
-		field.value = "";
-	tell(element("notice"), status === 202 ? "" : "unsent", status);
+		const response = await ask("", { method: "POST", body: new URLSearchParams({ message }) });
+		return response.status === 202 ? { id: (await response.text()).trim() } : { status: response.status };
+	} catch {
+		return {};
+	} finally {
+		clearTimeout(slow);
+	}
 }
 
+/* What is typed meanwhile stays apart from what is not sent. */
+async function send(message) {
+	const button = element("send");
+	const bytes = new TextEncoder().encode(message).length;
+	if (button.ariaDisabled === "true")
+		return false;
+	if (bytes > 16384) {
+		tell(element("notice"), "tooLong", number(bytes));
+		return false;
+	}
+	button.ariaDisabled = true;
+	if (field.value === message)
+		field.value = "";
+	const { id, status } = await post(message);
+	button.ariaDisabled = false;
+	if (id)
+		taken(id);
+	else if (field.value === "")
+		field.value = message;
+	else
+		setApart(message);
+	tell(element("notice"), id ? "" : "unsent", status);
+	return true;
+}
+
+function taken(id) {
+	const item = Array.from(list.children).find(({ dataset }) => dataset.id === id);
+	own.add(id);
+	if (item)
+		markOwn(item);
+	expect(id);
+}
+
+function setApart(message) {
+	const text = element("unsent").firstChild;
+	text.textContent = [text.textContent, message].filter(Boolean).join(" ");
+	element("unsent").hidden = false;
+}
+
+element("again").onclick = async () => {
+	const text = element("unsent").firstChild;
+	const message = text.textContent;
+	if (element("send").ariaDisabled === "true")
+		return;
+	text.textContent = "";
+	element("unsent").hidden = true;
+	if (!await send(message))
+		setApart(message);
+};
 element("connect").onclick = () => socket.connect();
-element("language").onclick = choose;
-document.forms[0].onsubmit = send;
-/* A browser may keep a page to go back to, but no connection with it. */
-addEventListener("pagehide", () => socket.close());
-addEventListener("pageshow", () => socket.connect());
-speak(preferredLanguage());
+element("form").onsubmit = (event) => {
+	event.preventDefault();
+	send(field.value);
+};
+element("curl").textContent = element("curl").textContent.replaceAll("URL", location.origin + location.pathname);
+keepThrough(socket);
+socket.connect();

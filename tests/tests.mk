@@ -2,11 +2,12 @@
 ROOMS = ws fcgi html conf faults bench
 
 # The packages of all of them, by names that Debian 12 and 13 have. libclang-rt-dev is for libFuzzer and the sanitizers of clang,
-# debootstrap for check-fresh.
+# debootstrap for check-fresh, firefox-esr, webkit2gtk-driver and xvfb for the pages in further browsers, npm for axe-core.
 DEPS_CHECK = $(DEPS_RUN) $(call packages,$(SERVERS)) lighttpd-mod-openssl \
              clang clang-format clang-tidy cppcheck gcovr libclang-rt-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
              apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox debootstrap \
-             python3 python3-selenium chromium chromium-driver chromium-sandbox
+             python3 python3-selenium chromium chromium-driver chromium-sandbox \
+             firefox-esr webkit2gtk-driver xvfb $(if $(shell command -v npm),,npm)
 DEPS_BENCH = $(DEPS_RUN) lighttpd python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
              python3-django python3-django-channels daphne libwebsockets-dev node-redis python3-channels-redis
 
@@ -82,7 +83,11 @@ $(BUILD)/bench/libwebsockets: BENCH_LIBS = -lwebsockets
 $(addprefix $(BUILD)/bench/,load fanout smallest-fcgi libwebsockets):
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(BENCH_LIBS) $(LDLIBS)
+<<<<<<< HEAD
 $(BUILD)/bench/echo-musl: ws/echo.c $(filter-out $(patsubst %,\%/%.c,push reader channel stream redis redis-keep redis-settings redis-address lookup),$(wildcard ws/lib/*.c)) $(wildcard ws/lib/*.h)
+=======
+$(BUILD)/bench/echo-musl: ws/echo.c $(filter-out $(patsubst %,\%/%.c,push reader channel stream memory limit redis redis-keep redis-settings redis-address redis-tls lookup handshake-answer),$(wildcard ws/lib/*.c)) $(wildcard ws/lib/*.h)
+>>>>>>> main
 	@mkdir -p $(@D)
 	musl-gcc $(ALL_CFLAGS) -DDUPLEX_VERSION='"$(VERSION)"' $(ENDPOINT_LDFLAGS) -o $@ $(filter %.c,$^)
 # make has read its files before "make deps-check check" installs anything, so a make of its own looks what there is.
@@ -93,6 +98,7 @@ all-bench-programs: $(BENCH:%=$(BUILD)/bench/%) ; @:
 
 deps-check: ## install what the tests need
 	@conf/install/packages $(DEPS_CHECK)
+	@tests/lib/fetch-axe $(BUILD)/axe
 
 deps-bench: ## install what "make bench" needs, and what it compares with
 	@conf/install/packages $(sort $(DEPS_BENCH))
@@ -133,8 +139,10 @@ analyze: ## look for mistakes with gcc -fanalyzer, clang-tidy and cppcheck
 
 # Coverage does not judge what the tests find: "make check" does.
 COVERED = $(UNIT_TESTS) $(BUILD)/faults/api $(wildcard tests/faults/*.t) \
-          $(patsubst %,tests/ws/%.t,echo websocket flood resident resident-edges) $(patsubst %,tests/fcgi/%.t,fastcgi http chat-http) tests/html/chat-page.t
-GCOVR   = gcovr --root . --filter fcgi/ --filter ws/ --fail-under-line 95 --fail-under-branch 90 $(BUILD)
+          $(patsubst %,tests/ws/%.t,echo websocket flood chat chat-limits chat-resident resident resident-edges) \
+          $(patsubst %,tests/fcgi/%.t,fastcgi http chat-http chat-dns chat-tls) tests/html/chat-page.t
+# TLS for Redis is reached only where hiredis has it.
+GCOVR   = gcovr --root . --filter fcgi/ --filter ws/ $(if $(wildcard /usr/include/hiredis/hiredis_ssl.h),,--exclude ws/lib/redis-tls.c) --fail-under-line 95 --fail-under-branch 90 $(BUILD)
 coverage: ## measure how much of fcgi/ and ws/ the tests reach: 95 % of the lines and 90 % of the branches, or it fails
 	rm -rf $(BUILD)/coverage
 	$(MAKE) run-coverage BUILD=$(BUILD)/coverage HARDENING= CFLAGS='-O0 -g --coverage -fprofile-abs-path'

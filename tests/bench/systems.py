@@ -90,7 +90,7 @@ class Systems:
 
     def start(self, name, command, where):
         environment = {"PATH": os.environ["PATH"], "NODE_PATH": "/usr/share/nodejs", "PYTHONPATH": str(HERE / "peers"), "PYTHONDONTWRITEBYTECODE": "1",
-                       "DUPLEX_REDIS": str(self.run / "redis.sock"), "WEBSOCKET_MAX_PER_ADDRESS": "0"}
+                       "DUPLEX_REDIS": str(self.run / "redis.sock"), "WEBSOCKET_MAX_PER_ADDRESS": "0", "DUPLEX_MAX_PUBLISH": "0"}
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment)
         self.processes[name] = process
         if not figures.wait_until(lambda: self.is_open(where) or process.poll() is not None, 20) or process.poll() is not None:
@@ -119,7 +119,7 @@ class Systems:
             self.start_push(port)
 
     def start_websocketd(self, port):
-        self.start("websocketd", ["websocketd", "--address=127.0.0.1", f"--port={port}", "--loglevel=fatal", "--passenv=DUPLEX_REDIS",
+        self.start("websocketd", ["websocketd", "--address=127.0.0.1", f"--port={port}", "--loglevel=fatal", "--passenv=DUPLEX_REDIS,DUPLEX_MAX_PUBLISH",
                                   f"--dir={self.run}/ws"], port)
 
     def restart_websocketd(self):

@@ -83,7 +83,8 @@ def check_answers():
     tap.ok(len(statuses) >= 11, f"fcgi/http.c has {len(statuses)} statuses")
     tap.equal({status for status in statuses if not re.search(rf"\b{status}\b", answers)}, set(), "duplex-fcgi(8) has every status that is answered")
     routes = set(re.findall(r'^([A-Z]+)\("(.+?)"', (stack.ROOT / "fcgi/routes.h").read_text(), re.M))
-    lacking = {(method, path) for method, path in routes if not re.search(rf"{method} {re.escape(path)}(\s|$)", answers, re.M)}
+    # a route with a final "*" is described with a name in its place
+    lacking = {(method, path) for method, path in routes if not re.search(rf"{method} {re.escape(path.removesuffix('*'))}(\s|$)", answers, re.M)}
     tap.equal(lacking, set(), "duplex-fcgi(8) has every path of the route table, with its method")
 
 

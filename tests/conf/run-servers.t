@@ -9,6 +9,7 @@ import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import rfc6455
+import served
 import sites
 import stack
 import tap
@@ -60,7 +61,7 @@ def check_further(tree):
 def check_server(name, tree):
     with stack.Stack(root=tree, build=tree / "build", user=stack.USER, SERVER=name) as site:
         tap.equal(ask(site, "/echo?message=hi%00%0A"), b"hi\0\n", f"{name}: /echo over HTTP")
-        tap.equal(ask(site, "/"), (stack.ROOT / "html/echo.html").read_bytes(), f"{name}: the page at /")
+        tap.equal(ask(site, "/"), served.file("echo.html"), f"{name}: the page at /")
         tap.equal(ask(site, "/any/other/path"), b"Not Found\n", f"{name}: every path is ours")
         tap.equal(asyncio.run(converse(site, "/echo")), "hi", f"{name}: /echo over WebSocket")
         tap.equal(asyncio.run(converse(site, "/serialize/echo/", f"http://127.0.0.1:{site.port}")), "hi", f"{name}: a WebSocket from its own page")

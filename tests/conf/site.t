@@ -16,6 +16,7 @@ import tempfile
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import namespace
 import rfc6455
+import served
 import stack
 import tap
 
@@ -63,7 +64,7 @@ def check_running():
         print("".join(f"# {line}\n" for line in log()))
         tap.done()
     tap.equal(ask("/echo?message=Hello%2C+World%21"), (b"200", b"Hello, World!"), "/echo?message= comes back")
-    tap.equal(ask("/echo"), (b"200", (stack.ROOT / "html/echo.html").read_bytes()), "the installed site has the page at /echo")
+    tap.equal(ask("/echo"), (b"200", served.file("echo.html")), "the installed site has the page at /echo")
     tap.equal(ask("/serialize/echo/?message=hi"), (b"200", b"hi"), "the installed site answers /serialize/echo/")
     for path in ("/echo", "/serialize/echo/"):
         tap.equal(asyncio.run(converse(path)), "hi", f"the installed site answers {path} over WebSocket")

@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """The HTTP table through lighttpd, asked by curl."""
 import random
+import re
 import subprocess
 import sys
 import tempfile
 import urllib.parse
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
+import served
 import stack
 import tap
 
@@ -100,18 +102,34 @@ def check_refused():
 
 
 def check_page():
-    html = stack.ROOT / "html"
-    files = {"/": "echo.html", "/echo": "echo.html", "/echo?other=1": "echo.html", "/serialize/echo/": "echo.html", "/chat": "chat.html",
-             **{f"/echo/{name}": name for name in ("echo.js", "cost.js", "words.js", "reconnecting-socket.js", "echo.css", "echo.svg", "chat.js")}}
+    files = {"/": ("echo.html", b""), "/echo": ("echo.html", b""), "/echo?other=1": ("echo.html", b""), "/echo/": ("echo.html", b"../"),
+             "/serialize/echo/": ("echo.html", b"../../"), "/chat": ("chat.html", b""), **{f"/echo/{name}": (name, b"") for name in served.NAMES}}
     types = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8",
              "svg": "image/svg+xml"}
-    for path, name in files.items():
+    for path, (name, way) in files.items():
         answer = ask(path)
-        tap.equal((answer.status, answer.body), (200, (html / name).read_bytes()), f"{path} is {name}")
+        tap.equal((answer.status, answer.body), (200, served.file(name, way)), f"{path} is {name}")
         tap.equal(answer.headers["content-type"], types[name.rpartition(".")[2]], f"{path} has the type of its name")
         etag = answer.headers["etag"]
         again = ask(path, "-H", f"If-None-Match: {etag}")
         tap.equal((again.status, again.body, again.headers["etag"]), (304, b"", etag), f"{path} is answered 304 the second time")
+        tap.equal(answer.headers["cache-control"], "no-cache", f"{path} is asked for again")
+    tap.equal(ask("/echo/?message=hi").body, b"hi", "/echo/ echoes ?message= as /echo does")
+
+
+def check_versions():
+    """What a page names by ?v= may be kept for a year, and is there."""
+    for page in ("/echo", "/echo/", "/serialize/echo/", "/chat"):
+        named = re.findall(r'(?:src|href)="([^"]+\?v=[^"]*)"', ask(page).body.decode())
+        paths = [urllib.parse.urljoin(page, name) for name in named]
+        tap.ok(len(paths) >= 5 and all(path.startswith("/echo/") for path in paths), f"{page} names {len(paths)} files")
+        answers = {path: ask(path) for path in paths}
+        wrong = [path for path, answer in answers.items() if (answer.status, answer.headers["cache-control"]) != (200, "public, max-age=31536000, immutable")]
+        tap.equal(wrong, [], f"{page}: each file that it names may be kept for a year")
+    tap.equal(ask("/echo/echo.js?v=0123456789abcdef").headers["cache-control"], "no-cache", "a file by another hash may not")
+
+
+def check_policy():
     policy = ask("/echo").headers["content-security-policy"]
     rules = dict(part.split(" ", 1) for part in policy.split("; "))
     tap.equal(rules.pop("require-trusted-types-for"), "'script'", "the page's policy lets no text become HTML or script")
@@ -129,6 +147,8 @@ with stack.Stack() as site:
     check_random_queries()
     check_refused()
     check_page()
+    check_versions()
+    check_policy()
     check_all_workers_live(workers)
     stack.finish(site, r"oversized request-header")
 tap.done()

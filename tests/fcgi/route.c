@@ -2,6 +2,7 @@
  * made twice, as GET and as HEAD, whose head must be the same. */
 #include "fcgi/route.h"
 #include "fcgi/files.h"
+#include "fcgi/fill.h"
 #include "fcgi/http.h"
 #include "tap.h"
 
@@ -66,11 +67,20 @@ static const struct {
 	  "js\n"),
 	T("/chat", "", NULL, "200 OK", PAGE, "<p>chat\n"),
 	T("/chat", "", "message=hi", "200 OK", PAGE, "<p>chat\n"),
+	T("/chat", "/room-1_A", NULL, "200 OK", PAGE, "<p>chat\n"),
+	T("/chat/room", "", "message=hi", "200 OK", PAGE, "<p>chat\n"),
+	T("/chat", "/", NULL, "404 Not Found", TEXT, "Not Found\n"),
+	T("/chat", "/a/b", NULL, "404 Not Found", TEXT, "Not Found\n"),
+	T("/chat", "/a b", "after=-1", "404 Not Found", TEXT, "Not Found\n"),
+	T("/chats", "", NULL, "404 Not Found", TEXT, "Not Found\n"),
 	T("/echo", "/chat.html", NULL, "404 Not Found", TEXT, "Not Found\n"),
 	T("/echo", "/echo.html", NULL, "404 Not Found", TEXT, "Not Found\n"),
 	T("/echo", "/secret", NULL, "404 Not Found", TEXT, "Not Found\n"),
 	T("/echo", "/../secret", NULL, "404 Not Found", TEXT, "Not Found\n"),
-	T("/echo", "/", NULL, "404 Not Found", TEXT, "Not Found\n"),
+	T("/echo", "/", NULL, "200 OK", PAGE, "<p>index\n"),
+	T("/echo/", "", "message=hi", "200 OK", TEXT, "hi"),
+	T("/echo", "/language.js", NULL, "200 OK",
+	  "Content-Type: text/javascript; charset=utf-8\r\n", "js\n"),
 	T("/ech", "", NULL, "404 Not Found", TEXT, "Not Found\n"),
 	T("/echoo", "", NULL, "404 Not Found", TEXT, "Not Found\n"),
 	T("", "", NULL, "404 Not Found", TEXT, "Not Found\n"),
@@ -208,6 +218,113 @@ static void write_file(const char *name, const char *text)
 		perror(name);
 }
 
+/* the answer to GET of the path with the query */
+static const char *get(struct site *site, const char *path, const char *query, char *out)
+{
+	char script[128];
+	char string[128];
+	char method[] = "REQUEST_METHOD=GET";
+	char *envp[] = {method, variable(script, "SCRIPT_NAME", path),
+			variable(string, "QUERY_STRING", query), NULL};
+	size_t body;
+	size_t length = answer(site, envp, out, &body);
+
+	out[length + body] = '\0';
+	return out;
+}
+
+static void check_way(void)
+{
+	static const struct {
+		const char *path;
+		const char *way;
+	} ways[] = {
+		{"/", ""},
+		{"/echo", ""},
+		{"/echo/", "../"},
+		{"/chat/room", "../"},
+		{"/serialize/echo/", "../../"},
+		{"", ""},
+		{"/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19/20/21", /* 20 are 60 bytes */
+		 "../../../../../../../../../../../../../../../../../../../../"},
+		{"/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19/20/21/22/23", ""},
+	};
+	char way[FILL_WAY_SIZE];
+
+	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+		fill_way(ways[i].path, way);
+		ok(strcmp(way, ways[i].way) == 0, "the way back from \"%s\" is \"%s\"",
+		   ways[i].path, ways[i].way);
+	}
+}
+
+/* FNV-1a of "js\n" */
+#define HASH "4554fc193a4ffc80"
+
+static void check_filled_page(struct site *site)
+{
+	static const struct {
+		const char *page;
+		const char *path;
+		const char *filled;
+	} pages[] = {
+		{"<a href=\"{root}chat\">", "/echo", "\r\n\r\n<a href=\"chat\">"},
+		{"<a href=\"{root}chat\">", "/echo/", "\r\n\r\n<a href=\"../chat\">"},
+		{"<a href=\"{root}chat\">", "/serialize/echo/", "<a href=\"../../chat\">"},
+		{"?v={echo.js}", "/", "\r\n\r\n?v=" HASH},
+		{"{echo.js}{echo.js}", "/", "\r\n\r\n" HASH HASH},
+		{"{}{other}{ root}{echo.html}{root", "/echo/",
+		 "\r\n\r\n{}{other}{ root}{echo.html}{root"},
+		{"{{root}}", "/echo/", "\r\n\r\n{../}"},
+		{"[{source}]", "/", "\r\n\r\n[]"},
+	};
+	char out[4096];
+
+	for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+		write_file("page/echo.html", pages[i].page);
+		get(site, pages[i].path, NULL, out);
+		ok(strstr(out, pages[i].filled) &&
+			   strlen(strstr(out, pages[i].filled)) == strlen(pages[i].filled),
+		   "%s at %s is filled", pages[i].page, pages[i].path);
+	}
+	write_file("page/echo.html", "{root}{echo.js}");
+	get(site, "/echo", NULL, out);
+	char *etag = strstr(out, "ETag: ");
+	char first[32];
+	memcpy(first, etag, sizeof first - 1);
+	first[sizeof first - 1] = '\0';
+	get(site, "/echo/", NULL, out);
+	ok(strstr(out, first) == NULL, "the same page at another depth has another ETag");
+	write_file("page/echo.js", "edited js\n");
+	get(site, "/echo", NULL, out);
+	ok(strstr(out, HASH) == NULL && strstr(out, first) == NULL,
+	   "a file that was edited has another hash, and the page another ETag");
+	write_file("page/echo.js", "js\n");
+	write_file("page/echo.html", "<p>index\n");
+}
+
+#define YEAR "Cache-Control: public, max-age=31536000, immutable\r\n"
+
+static void check_versions(struct site *site)
+{
+	static const char *const others[] = {
+		NULL,     "", "v=", "v", "v=4554fc193a4ffc8", "v=" HASH "0", "v=0000000000000000",
+		"w=" HASH};
+	char out[4096];
+
+	ok(strstr(get(site, "/echo/echo.js", "v=" HASH, out), YEAR) && strstr(out, "js\n"),
+	   "a file asked for by its hash may be kept for a year");
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		ok(strstr(get(site, "/echo/echo.js", others[i], out),
+			  "Cache-Control: no-cache\r\n") &&
+			   strstr(out, "js\n"),
+		   "one asked for by %s is asked for again", others[i] ? others[i] : "its name");
+	write_file("page/echo.html", "js\n");
+	ok(strstr(get(site, "/echo", "v=" HASH, out), "Cache-Control: no-cache\r\n") != NULL,
+	   "a page never is");
+	write_file("page/echo.html", "<p>index\n");
+}
+
 static const char *status_with(struct site *site, const char *if_none_match, char *out)
 {
 	char tag[128];
@@ -295,11 +412,14 @@ int main(void)
 	write_file("page/echo.js", "js\n");
 	write_file("page/cost.js", "js\n");
 	write_file("page/words.js", "js\n");
+	write_file("page/language.js", "js\n");
 	write_file("page/reconnecting-socket.js", "js\n");
 	write_file("page/echo.css", "css\n");
 	write_file("page/echo.svg", "svg\n");
 	write_file("page/chat.html", "<p>chat\n");
 	write_file("page/chat.js", "js\n");
+	write_file("page/chat-words.js", "js\n");
+	write_file("page/chat.css", "css\n");
 	write_file("page/secret", "secret\n");
 	static const char *const programs[] = {"ws/tool", "ws/sub/tool", "ws/.hidden", "outside",
 					       "ws/text"};
@@ -314,6 +434,9 @@ int main(void)
 	check_methods(&site);
 	check_nul_in_path(&site);
 	check_etag(&site);
+	check_way();
+	check_filled_page(&site);
+	check_versions(&site);
 	files_close(&site.files);
 	check_missing();
 	char command[64];

@@ -13,11 +13,11 @@ from page import Page
 
 from selenium.webdriver.common.keys import Keys
 
-WIDE, PHONE, NARROW = (1100, 1200), (390, 1500), (320, 640)
+WIDE, PHONE, NARROW = (1280, 800), (390, 844), (320, 640)
 
 # Each piece of text with its contrast by WCAG 2: its colour, and that of the nearest thing behind it that has one.
 CONTRAST = """
-    const rgb = (colour) => colour.match(/[\\d.]+/g).map(Number);
+    const rgb = (colour) => colour.match(/[\\d.]+/g).map((part, index) => part * (colour.startsWith("color(srgb") && index < 3 ? 255 : 1));
     const light = (colour) => rgb(colour).slice(0, 3).map((part) => part / 255)
         .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
         .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
@@ -72,12 +72,13 @@ def tree():
 
 def check_screen_reader():
     controls = {name for role, name in tree() if role in ("button", "textbox")}
-    names = {"中文", "Message", "Connect", "Send", "Close", "Send over HTTP", "Send 10 each way"}
+    names = {"中文", "Message", "Connect", "Send", "Close", "Send HTTP", "Send 10 each way"}
     tap.equal(controls, names, "each control has a name")
-    cells = [name for role, name in tree() if role in ("columnheader", "rowheader")]
-    tap.equal(cells, ["WebSocket", "HTTP", "Messages", "Bytes each", "Bytes in all", "Round trip"], "each row and column of the table has a name")
+    links = [(name, "current" in str(node)) for name, node in ((node["name"]["value"], node["properties"]) for node in page.cdp("Accessibility.getFullAXTree")["nodes"]
+             if not node["ignored"] and node["role"]["value"] == "link")]
+    tap.equal([name for name, _ in links], ["Echo", "Chat"], "each link has a name")
     languages = page.run("return [element('language').lang, document.documentElement.lang]")
-    tap.equal(languages, ["zh", "en"], "the name of the other language is in that language")
+    tap.equal(languages, ["zh-Hans", "en"], "the name of the other language is in that language")
     page.run("window.heard = []; new MutationObserver(() => heard.push(element('live').textContent)).observe(element('live'), { childList: true })")
     to_state("waiting")
     first = page.text("state")
@@ -94,18 +95,19 @@ def check_screen_reader():
 def check_keyboard():
     page.open(site.url())
     order = []
-    for _ in range(7):
+    for _ in range(9):
         page.press(Keys.TAB)
         order.append(page.focus())
         seen = page.run("const style = getComputedStyle(document.activeElement); return style.outlineStyle === 'solid' && parseFloat(style.outlineWidth) >= 2")
         tap.ok(seen, f"{order[-1]} shows that it has the focus")
-    tap.equal(order, ["language", "message", "connect", "send", "close", "http", "compare"], "Tab goes through all controls")
+    tap.equal(order, ["Echo", "Chat", "language", "message", "compare", "send", "connect", "close", "http"], "Tab goes through all links and controls of the page")
     page.run("element('connect').focus()")
     page.press(Keys.SPACE)
     tap.ok(page.becomes("open") and page.focus() == "connect", "connect by the keyboard keeps the focus")
-    page.press(Keys.TAB, Keys.ENTER)
+    page.run("element('send').focus()")
+    page.press(Keys.ENTER)
     tap.ok(stack.wait_until(lambda: page.received() == [("WebSocket", "Hello, World!")]) and page.focus() == "send", "Send by the keyboard sends, and keeps the focus")
-    page.press(Keys.TAB, Keys.ENTER)
+    page.press(Keys.TAB, Keys.TAB, Keys.ENTER)
     tap.ok(page.becomes("closed") and page.focus() == "close", "Close by the keyboard closes, and keeps the focus")
     page.press(Keys.TAB, Keys.ENTER)
     tap.ok(stack.wait_until(lambda: len(page.received()) == 2) and page.focus() == "http", "HTTP by the keyboard sends, and keeps the focus")
@@ -114,7 +116,7 @@ def check_keyboard():
 def check_targets():
     for language in ("en", "zh"):
         page.run("speak(arguments[0])", language)
-        sizes = page.run("return Array.from(document.querySelectorAll('button, input'), (node) => [node.id, node.offsetWidth, node.offsetHeight])")
+        sizes = page.run("return Array.from(document.querySelectorAll('button, input, a'), (node) => [node.id || node.textContent, node.offsetWidth, node.offsetHeight]).filter(([id, , height]) => height)")
         tap.equal([size for size in sizes if min(size[1:]) < 44], [], f"{language}: each control is 44 by 44 pixels at least")
     page.run("speak('en')")
 
@@ -139,6 +141,58 @@ def check_narrow():
 SHIFTS = """
     window.shifts = [];
     new PerformanceObserver((list) => shifts.push(...list.getEntries().map((entry) => entry.value))).observe({ type: 'layout-shift', buffered: true })"""
+
+
+def check_large_text():
+    """Text of twice the size on a phone."""
+    page.set_screen(*PHONE)
+    page.open(site.url())
+    page.run("document.documentElement.style.fontSize = '200%'")
+    page.click("compare")
+    stack.wait_until(lambda: len(page.received()) == 20)
+    for language in ("en", "zh"):
+        page.run("speak(arguments[0])", language)
+        tap.equal(page.run("return document.documentElement.scrollWidth"), PHONE[0], f"{language}: no scrolling sideways with text of twice the size")
+    cut = page.run("return Array.from(document.querySelectorAll('button, a, h1, h2, p'), (node) => node.scrollWidth - node.clientWidth > 1 && node.id + node.textContent).filter(Boolean)")
+    tap.equal(cut, [], "nothing is cut off with text of twice the size")
+    page.run("speak('en')")
+
+
+def check_first_screen():
+    """What a first-time visitor sees without scrolling."""
+    for width, height in (WIDE, PHONE):
+        page.set_screen(width, height)
+        page.open(site.url())
+        low = page.run("return Math.max(...Array.from(document.querySelectorAll('#compare, .figure'), (node) => node.getBoundingClientRect().bottom))")
+        tap.ok(low <= height, f"{width}x{height}: the main button and the large figures of both ways are on the first screen")
+
+
+def check_forced_colours():
+    page.cdp("Emulation.setEmulatedMedia", features=[{"name": "forced-colors", "value": "active"}])
+    page.open(site.url())
+    page.click("compare")
+    stack.wait_until(lambda: len(page.received()) == 20)
+    strokes = page.run("return Array.from(document.querySelectorAll('polyline'), (line) => getComputedStyle(line)).map(({ stroke, strokeDasharray }) => [stroke, strokeDasharray])")
+    text = page.run("return getComputedStyle(document.body).color")
+    tap.equal([stroke for stroke, _ in strokes], [text] * 2, "with forced colours the lines have that of text")
+    tap.ok(len({dash for _, dash in strokes}) == 2, "the lines are told apart without colour")
+    page.cdp("Emulation.setEmulatedMedia", features=[])
+
+
+def check_without_scripts():
+    """The page says what can be done without JavaScript, and its form echoes over HTTP."""
+    page.cdp("Emulation.setScriptExecutionDisabled", value=True)
+    page.open(site.url())
+    text = page.by_id("form").find_element("xpath", "..").text
+    page.press(Keys.TAB)
+    buttons = [button.text for button in page.driver.find_elements("css selector", "button") if button.is_displayed()]
+    tap.equal(buttons, ["Send"], "without JavaScript there is one button, which works")
+    tap.ok("curl -G --data-urlencode" in text and "One URL, both ways" in text, "without JavaScript the page says what curl can do")
+    page.by_id("message").send_keys(" <b>&amp;")
+    page.driver.find_element("css selector", "noscript button").click()
+    tap.ok(stack.wait_until(lambda: "message=" in page.driver.current_url), "without JavaScript the form asks the endpoint")
+    page.cdp("Emulation.setScriptExecutionDisabled", value=False)
+    tap.equal(page.driver.find_element("css selector", "body").text, "Hello, World! <b>&amp;", "without JavaScript the form echoes over HTTP")
 
 
 def check_shifts():
@@ -181,9 +235,13 @@ with stack.Stack() as site:
         check_targets()
         check_keyboard()
         check_narrow()
+        check_large_text()
+        check_first_screen()
+        check_forced_colours()
+        check_without_scripts()
         check_shifts()
         take_pictures()
-        failed = [message for message in page.console() if "/nothing' failed" not in message]
+        failed = [message for message in page.console() if "/nothing' failed" not in message and "favicon.ico" not in message]  # of the text that is echoed
         tap.equal(failed, [], "there is nothing else in the console")
     stack.finish(site)
 tap.done()

@@ -15,7 +15,7 @@ import termios
 
 import stack
 
-INHERITED = {name: os.environ[name] for name in os.environ if name == "PATH" or name.endswith("SAN_OPTIONS")}
+INHERITED = {"DUPLEX_MAX_PUBLISH": "0", **{name: os.environ[name] for name in os.environ if name == "PATH" or name.endswith("SAN_OPTIONS")}}
 directory = tempfile.TemporaryDirectory()
 
 

@@ -5,8 +5,11 @@ import stack
 
 from selenium.webdriver.common.action_chains import ActionChains
 
-FILES = ["echo.html", "echo.css", "echo.js", "cost.js", "words.js", "reconnecting-socket.js", "echo.svg"]
-CHAT = ["chat.html", "chat.js"]
+SHARED = ["echo.css", "language.js", "reconnecting-socket.js", "echo.svg"]
+FILES = ["echo.html", "echo.js", "cost.js", "words.js", *SHARED]
+CHAT = ["chat.html", "chat.css", "chat.js", "chat-words.js", *SHARED]
+# for those who take the client, and for who reads
+OTHERS = ["reconnecting-socket.mjs", "reconnecting-socket.d.ts", "reconnecting-socket.d.mts", "README.md", "screenshot.png", "screenshot-dark.png"]
 
 
 class Page:
@@ -52,7 +55,7 @@ class Page:
         return [name for name in ("connect", "close") if self.by_id(name).get_attribute("aria-disabled") != "true"]
 
     def focus(self):
-        return self.run("return document.activeElement.id")
+        return self.run("return document.activeElement.id || document.activeElement.textContent")
 
     def received(self):
         """What is in the list, newest first, as (way, text)."""
@@ -60,10 +63,13 @@ class Page:
         return [tuple(item) for item in items]
 
     def figures(self):
-        """The table: for each way messages, bytes each, bytes in all and ms."""
-        cells = self.run("return Array.from(document.querySelectorAll('#figures td'), td => td.textContent)")[1:]
-        numbers = [float(re.sub(r"[^\d.]", "", cell)) for cell in cells]
-        return {"WebSocket": numbers[0::2], "HTTP": numbers[1::2]}
+        """What is shown of each way: messages counted, bytes each, bytes in all and ms."""
+        shown = self.run("""
+            const look = () => tallies.map(({ way, count }) => [count, ...Array.from(
+                [...document.querySelectorAll(`.${way} .figure b`), document.querySelector(`#names .${way}`)], (node) => node?.textContent ?? "")]);
+            return new Promise((done) => (function drawn() { frame ? requestAnimationFrame(drawn) : done(look()); })())""")
+        number = lambda text: float(re.sub(r"[^\d.]", "", text) or 0)
+        return {way: [count, number(each), number(total), number(trip)] for way, (count, each, trip, total) in zip(("WebSocket", "HTTP"), shown)}
 
     def set_languages(self, *languages):
         self.cdp("Emulation.setUserAgentOverride", userAgent=self.user_agent, acceptLanguage=",".join(languages))

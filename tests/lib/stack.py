@@ -130,7 +130,7 @@ class Stack:
         need("lighttpd", "websocketd")
         self.root = root
         self.user = user
-        self.environment = {**os.environ, "BUILD": str(build), **environment}
+        self.environment = {**os.environ, "BUILD": str(build), "DUPLEX_MAX_PUBLISH": "0", **environment}
         self.log_file = tempfile.TemporaryFile("w+")
         for _ in range(20):
             self.port = random.randrange(20000, 32000)
@@ -160,7 +160,7 @@ class Stack:
     def unexpected(self, *expected):
         """The lines of the log that are neither ordinary nor expected."""
         return [line for line in self.log().splitlines()
-                if not ORDINARY.search(line) and not any(re.search(pattern, line) for pattern in expected)]
+                if not ORDINARY.search(line) and not any(re.search(pattern, line) for pattern in (*expected, *GONE))]
 
     def url(self, path="/echo"):
         return f"http://127.0.0.1:{self.port}{path}"

@@ -17,6 +17,11 @@ from redis_server import Redis
 KEPT = 30
 
 
+def are_waiting(number):
+    """Whether so many readers have read all that there is, and wait."""
+    return f"blocked_clients:{number}\n" in redis.ask("INFO", "clients").replace("\r", "")
+
+
 def check_query():
     """What a query asks for comes first, and then what is published; garbage is 400, or the end of the connection."""
     ids = [talk.request(site.url("/chat"), {"message": f"m{number}"})[1].strip() for number in range(KEPT)]
@@ -33,6 +38,7 @@ def check_query():
     ]
     clients = [talk.Client(site.port, f"/chat{query}") for query, _ in table]
     answers = [talk.request(site.url(f"/chat{query}")) for query, _ in table]
+    stack.wait_until(lambda: are_waiting(sum(wanted is not None for _, wanted in table)), 30)
     talk.request(site.url("/chat"), {"message": "the end"})
     for (query, wanted), (status, body), client in zip(table, answers, clients):
         name = f"/chat{tap.shorten(query[:40])}"
@@ -41,12 +47,12 @@ def check_query():
             tap.equal((status, client.read()), (400, None), f"{name}: 400, and the end of the WebSocket")
         else:
             tap.equal((status, [message["text"] for message in talk.lines(body)]), (200, wanted), f"{name}: {len(wanted)} messages over HTTP")
-            tap.equal(got, [*wanted, "the end"], f"{name}: the same over WebSocket, and what comes")
+            tap.equal(got, [*wanted, "the end"], f"{name}: the same messages over WebSocket, and what is published then")
         client.close()
     refused = sum(wanted is None for _, wanted in table)
     line = r" chat: 127\.0\.0\.1: refused with status 400"
-    tap.ok(stack.wait_until(lambda: len(site.unexpected()) >= refused), "each WebSocket that is refused has a line")
-    tap.equal((len(site.unexpected()), site.unexpected(line)), (refused, []), "and no more than one")
+    tap.ok(stack.wait_until(lambda: len(site.unexpected()) >= refused), "each WebSocket with a query that is not valid has a line in the log")
+    tap.equal((len(site.unexpected()), site.unexpected(line)), (refused, []), "no WebSocket with a query that is not valid has more than one line")
     with talk.Client(site.port, "/chat") as first, talk.Client(site.port, "/chat?message=hi") as second:
         tap.equal([message["text"] for message in first.lines(20)], [*texts[11:], "the end"], "/chat without after: the last 20")
         tap.equal([message["text"] for message in second.lines(20)], [*texts[11:], "the end"], "/chat with another parameter: the last 20")
@@ -80,20 +86,20 @@ def check_foreign():
     for fields in (("text", "x" * 16385), ("foo", "bar"), ("", "")):
         add(*fields)
     last = post("last")
-    tap.equal(texts(poll(first)), ["last"], "over HTTP the message behind 120 entries of others is there")
-    tap.equal(texts(poll("-2")), ["first", "last"], "and is the last but one, whoever wrote between")
+    tap.equal(texts(poll(first)), ["last"], "over HTTP the message behind 120 entries of another program is there")
+    tap.equal(texts(poll("-2")), ["first", "last"], "over HTTP the last two messages are found, whatever another program wrote between")
     with talk.Client(site.port, f"/chat?after={first}") as client, talk.Client(site.port, "/chat?after=-2") as newcomer:
-        tap.equal(texts(client.lines(1)), ["last"], "over WebSocket the message behind 120 entries of others is there")
-        tap.equal(texts(newcomer.lines(2)), ["first", "last"], "and is the last but one")
+        tap.equal(texts(client.lines(1)), ["last"], "over WebSocket the message behind 120 entries of another program is there")
+        tap.equal(texts(newcomer.lines(2)), ["first", "last"], "over WebSocket the last two messages are found")
         add("foo", "bar")
         post("and on")
-        tap.equal(texts(client.lines(1)), ["and on"], "what comes after another entry is there at once")
+        tap.equal(texts(client.lines(1)), ["and on"], "a message that follows an entry of another program arrives")
     far = add("text", "far future", id_="10000000000000000000-0")
-    tap.equal(texts(poll(last)), ["and on", "far future"], "an id of twenty digits is one")
-    tap.equal(poll(far), [], "and can be asked for")
+    tap.equal(texts(poll(last)), ["and on", "far future"], "a message whose id has twenty digits is there")
+    tap.equal(poll(far), [], "over HTTP an id of twenty digits can be asked for")
     with talk.Client(site.port, f"/chat?after={far}") as client:
         post("next")
-        tap.equal(texts(client.lines(1)), ["next"], "over WebSocket as well")
+        tap.equal(texts(client.lines(1)), ["next"], "over WebSocket an id of twenty digits can be asked for")
     redis.ask("DEL", "duplex:chat")
 
 
@@ -105,15 +111,15 @@ def check_deleted():
         offending = post("offending")
         tap.equal(texts(client.lines(1)), ["offending"], "a message that will be deleted arrives")
         redis.ask("XDEL", "duplex:chat", ready, offending)
-        tap.equal((poll(offending), redis.ask("XLEN", "duplex:chat")), ([], "0"), "after a deleted message: nothing yet")
+        tap.equal((poll(offending), redis.ask("XLEN", "duplex:chat")), ([], "0"), "over HTTP nothing has come after a deleted message")
         pid = max(site.endpoints())
         os.kill(pid, signal.SIGSTOP)
         wanted = [f"m{number}" for number in range(150)]
         for text in wanted:
             add("text", text)
         os.kill(pid, signal.SIGCONT)
-        tap.equal(texts(client.lines(150)), wanted, "all of what follows it comes, to a client that was slow")
-    tap.equal(texts(poll(offending)), wanted[:100], "and over HTTP")
+        tap.equal(texts(client.lines(150)), wanted, "all 150 messages after a deleted one arrive at a client that was slow")
+    tap.equal(texts(poll(offending)), wanted[:100], "over HTTP the messages after a deleted one are there")
     redis.ask("XTRIM", "duplex:chat", "MAXLEN", "=", "100")
     tap.equal(texts(poll(offending)), wanted[50:], "a client that comes back after a trimmed message has what is kept")
 
@@ -125,12 +131,12 @@ def check_gap():
     redis.ask("DEL", "duplex:chat")
     with talk.Client(site.port, f"/chat?after={ahead}") as client:
         tap.equal(client.lines(1), [{"gap": ahead}], "over WebSocket a gap is told at once")
-        tap.equal(poll(ahead), [{"gap": ahead}], "and over HTTP")
+        tap.equal(poll(ahead), [{"gap": ahead}], "over HTTP a gap is told")
         id_ = post("after the failover")
         message = {"id": id_, "text": "after the failover"}
-        tap.equal(client.lines(1), [message], "over WebSocket what is published then arrives")
-        tap.equal(poll(ahead), [{"gap": ahead}, message], "and over HTTP")
-    tap.equal(poll(id_), [], "the new id is one to go on after")
+        tap.equal(client.lines(1), [message], "over WebSocket what is published after a gap arrives")
+        tap.equal(poll(ahead), [{"gap": ahead}, message], "over HTTP what is published after a gap follows it")
+    tap.equal(poll(id_), [], "after the new id there is no gap")
     with talk.Client(site.port, "/chat") as newcomer:
         tap.equal(newcomer.lines(1), [message], "a newcomer is told of no gap")
 
@@ -140,13 +146,58 @@ def check_overtaken():
     post("seen")
     with talk.Client(site.port, "/chat?after=-1") as client:
         tap.equal(texts(client.lines(1)), ["seen"], "a client before it is overtaken")
+        stack.wait_until(lambda: are_waiting(1))
         pid = max(site.endpoints())
         os.kill(pid, signal.SIGSTOP)
         ids = [add("text", f"s{number}") for number in range(300)]
         redis.ask("XTRIM", "duplex:chat", "MAXLEN", "=", "200")
         os.kill(pid, signal.SIGCONT)
         wanted = ["s0", {"gap": ids[0]}, *(f"s{number}" for number in range(100, 300))]
-        tap.ok(texts(client.lines(202)) == wanted, "it has the message that Redis sent at once, the gap, and all that is kept")
+        tap.ok(texts(client.lines(202)) == wanted, "a client that was overtaken has what Redis had sent, the gap, and all that is kept")
+
+
+def check_rooms():
+    """/chat/NAME is a channel of its own, over both ways; what is not a name is not there."""
+    status, id_ = talk.request(site.url("/chat/red-1_A"), {"message": "in red"})
+    tap.equal(status, 202, "POST /chat/NAME: 202")
+    talk.request(site.url("/chat/blue"), {"message": "in blue"})
+    status, page = talk.request(site.url("/chat/red-1_A"))
+    tap.equal((status, page), talk.request(site.url("/chat")), "GET /chat/NAME: the page")
+    message = {"id": id_.strip(), "text": "in red"}
+    tap.equal([talk.lines(talk.request(site.url(f"/chat/{name}?after=-5"))[1]) for name in ("red-1_A", "green")], [[message], []], "a room has its own messages")
+    with talk.Client(site.port, "/chat/red-1_A") as red, talk.Client(site.port, f"/chat/red-1_A?after={message['id']}&x=1") as late, \
+            talk.Client(site.port, "/chat/blue?after=-1") as blue, talk.Client(site.port, "/chat?after=-1") as chat, talk.Client(site.port, "/chat/chat?after=-1") as same:
+        tap.equal((red.lines(1), texts(blue.lines(1))), ([message], ["in blue"]), "a WebSocket to a room gets the messages of that room")
+        tap.equal(texts(chat.lines(1)), texts(same.lines(1)), "/chat is the channel called chat")
+        red.send("from red")
+        tap.equal(texts(red.lines(1)), ["from red"], "what is sent to a room arrives there")
+        talk.request(site.url("/chat/red-1_A"), {"message": "over HTTP"})
+        tap.equal(texts(red.lines(1)), ["over HTTP"], "what is posted to a room arrives there")
+        post("in the chat")
+        tap.equal(texts(late.lines(2)), ["from red", "over HTTP"], "each client of a room gets its messages")
+        tap.equal((texts(chat.lines(1)), texts(same.lines(1))), (["in the chat"], ["in the chat"]), "a message arrives in no other room")
+    before = len(site.unexpected())
+    for name in ("", "a/b", "a%20b", "a.b", "%C3%A9", "a:b", "x" * 65, "red/"):
+        path = f"/chat/{name}"
+        tap.equal([talk.request(site.url(path))[0], talk.request(site.url(f"{path}?after=-1"))[0], talk.request(site.url(path), {"message": "hi"})[0]], [404] * 3,
+                  f"{path[:20]} is not a room: 404")
+        with talk.Client(site.port, path) as client:
+            tap.equal(client.read(), None, f"{path[:20]} is not a room: the end of a WebSocket")
+    tap.ok(stack.wait_until(lambda: len(site.unexpected()) - before == 8) and site.unexpected(r"refused with status 40[04]") == [], "each WebSocket that is not to a room has one line in the log")
+
+
+def check_probe():
+    """An empty text comes back to its sender alone, and is not published."""
+    before = redis.ask("XLEN", "duplex:chat")
+    with talk.Client(site.port, "/chat?after=-1") as one, talk.Client(site.port, "/chat?after=-1") as other:
+        one.lines(1)
+        other.lines(1)
+        one.send("")
+        tap.equal(one.read(), "", "an empty text comes back as an empty text")
+        one.send("")
+        one.send("said")
+        tap.equal([one.read() == "", texts(one.lines(1)), texts(other.lines(1))], [True, ["said"], ["said"]], "an empty text comes back to its sender alone")
+    tap.equal(int(redis.ask("XLEN", "duplex:chat")), int(before) + 1, "an empty text is not published")
 
 
 with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
@@ -155,5 +206,7 @@ with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
     check_deleted()
     check_gap()
     check_overtaken()
-    stack.finish(site, r" chat: 127\.0\.0\.1: refused with status 400", *stack.GONE)
+    check_rooms()
+    check_probe()
+    stack.finish(site, r" chat: 127\.0\.0\.1: refused with status 40[04]", *stack.GONE)
 tap.done()

@@ -156,7 +156,7 @@ def check_all_have(subscribers, last, texts, name):
 
 def sent_away():
     """How often the log says that Redis did not answer in time."""
-    return sum(re.search(r"chat: 127\.0\.0\.1: Redis|a message is not published: Input/output error", line) is not None for line in site.log().splitlines())
+    return sum(re.search(r"chat: 127\.0\.0\.1: (a message is not published: )?Redis", line) is not None for line in site.log().splitlines())
 
 
 def check_many():

@@ -151,7 +151,7 @@ static void check_all_publishing(void)
 {
 	static const struct step taken[] = {PING, {PUBLISH, BULK(3, "1-0"), AT_ONCE}, {0}};
 	static const struct step parts[] = {PING, {PUBLISH, BULK(3, "1-0"), BYTE_BY_BYTE}, {0}};
-	static const struct step full[] = {PING, {PUBLISH, "-OOM full\r\n", AT_ONCE}, {0}};
+	static const struct step full[] = {PING, {PUBLISH, "-READONLY no\r\n", AT_ONCE}, {0}};
 	static const struct step nothing[] = {PING, {PUBLISH, "$-1\r\n", AT_ONCE}, {0}};
 	static const struct step closed[] = {PING, {PUBLISH, SILENCE, THEN_CLOSED}, {0}};
 	static const struct step cut[] = {PING, {PUBLISH, "$3\r\n1", THEN_CLOSED}, {0}};

@@ -33,16 +33,24 @@ static int fail(int error)
 	return -1;
 }
 
-int channel_publish(struct redis *redis, const char *name, const char *text, size_t length,
+int channel_publish(struct redis *redis, const struct publication *publication,
 		    char id[MESSAGE_ID_SIZE])
 {
-	if (!channel_is_name(name))
+	const char *text = publication->text;
+	size_t length = publication->length;
+	bool is_allowed = true;
+
+	if (!channel_is_name(publication->channel))
 		return fail(EINVAL);
 	if (length > MESSAGE_MAX)
 		return fail(EMSGSIZE);
 	if (utf8_valid_prefix(text, length) < length || (length > 0 && memchr(text, '\n', length)))
 		return fail(EILSEQ);
-	return stream_add(redis, name, text, length, id);
+	if (publication->address &&
+	    stream_count(redis, publication->channel, publication->address, &is_allowed) < 0)
+		return -1;
+	return is_allowed ? stream_add(redis, publication->channel, text, length, id)
+			  : fail(EDQUOT);
 }
 
 /* begins after this message, or with all that is kept if the channel does not reach so far */
@@ -54,7 +62,7 @@ static int begin_after(struct redis *redis, const char *name, const char *after,
 	if (stream_get_info(redis, name, &info) < 0)
 		return -1;
 	*is_gap = message_is_after(after, info.last);
-	strcpy(id, *is_gap ? "0-0" : after);
+	message_copy_id(id, *is_gap ? "0-0" : after);
 	return 0;
 }
 

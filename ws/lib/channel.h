@@ -20,14 +20,24 @@ bool channel_is_name(const char *name);
 /* true if after tells where a reader may begin: an id, or "-" and a number */
 bool channel_is_start(const char *after);
 
+/* what is published */
+struct publication {
+	const char *channel;
+	const char *text;
+	size_t length;
+	const char
+		*address; /* of the client that it comes from; NULL if the limit does not apply */
+};
+
 /*
  * Publishes a text and writes the id that it got. Returns 0, or -1 with errno set:
- *   EINVAL    name is not a valid name
+ *   EINVAL    channel is not a valid name
  *   EMSGSIZE  the text is longer than MESSAGE_MAX
  *   EILSEQ    the text is not valid UTF-8, or contains a newline
+ *   EDQUOT    the client has published too many (limit.h)
  *   EIO       Redis did not confirm that it took the message; redis_why tells the reason
  */
-int channel_publish(struct redis *redis, const char *name, const char *text, size_t length,
+int channel_publish(struct redis *redis, const struct publication *publication,
 		    char id[MESSAGE_ID_SIZE]);
 
 /*

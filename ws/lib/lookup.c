@@ -138,3 +138,11 @@ size_t lookup_host(const char *host, int wait_ms, char addresses[LOOKUP_MAX][LOO
 	memcpy(addresses, result.addresses, sizeof result.addresses);
 	return result.count;
 }
+
+void lookup_start(const char *host)
+{
+	char addresses[LOOKUP_MAX][LOOKUP_SIZE];
+	const char *why;
+
+	lookup_host(host, 0, addresses, &why);
+}

@@ -25,6 +25,16 @@ bool message_is_id(const char *text)
 	       time + 1 + sequence < MESSAGE_ID_SIZE && text[time + 1 + sequence] == '\0';
 }
 
+void message_copy_id(char id[MESSAGE_ID_SIZE], const char *from)
+{
+	size_t length = strlen(from);
+
+	if (length >= MESSAGE_ID_SIZE)
+		length = MESSAGE_ID_SIZE - 1;
+	memcpy(id, from, length);
+	id[length] = '\0';
+}
+
 bool message_is_after(const char *a, const char *b)
 {
 	char *a_rest;
@@ -61,7 +71,7 @@ size_t message_json(const char *id, const char *text, size_t length, char line[M
 
 	if (text)
 		out = stpcpy(out, "\",\"text\":\"");
-	for (size_t i = 0; i < length; i++)
+	for (size_t i = 0; text && i < length; i++)
 		out = escape(out, (unsigned char)text[i]);
 	return (size_t)(stpcpy(out, "\"}") - line);
 }

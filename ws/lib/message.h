@@ -26,6 +26,9 @@ typedef void message_function(void *context, const char *id, const char *text, s
  * than MESSAGE_ID_SIZE */
 bool message_is_id(const char *text);
 
+/* copies an id */
+void message_copy_id(char id[MESSAGE_ID_SIZE], const char *from);
+
 /* true if the message with id a came after that with id b */
 bool message_is_after(const char *a, const char *b);
 

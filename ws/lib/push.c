@@ -1,6 +1,7 @@
 #include "push.h"
 #include "channel.h"
 #include "connection.h"
+#include "limit.h"
 #include "reader.h"
 
 #include <errno.h>
@@ -10,6 +11,9 @@
 
 /* how long a client may take nothing */
 enum { SEND_TIMEOUT_MS = 30000 };
+
+/* room for what is said of a message that cannot be published */
+enum { REASON_SIZE = 160 };
 
 struct subscription {
 	struct feed feed;
@@ -82,6 +86,11 @@ static int begin(struct websocket *ws, struct subscription *subscription, const 
 	return fail(ws, errno, text);
 }
 
+bool websocket_is_channel(const char *name)
+{
+	return channel_is_name(name);
+}
+
 int websocket_subscribe(struct websocket *ws, const char *channel, const char *after)
 {
 	if (ws->feed) {
@@ -105,13 +114,59 @@ int websocket_subscribe(struct websocket *ws, const char *channel, const char *a
 	return 0;
 }
 
-int websocket_publish(const char *channel, const char *text, size_t length)
+/* Publishes over a connection that is kept from one message to the next. *why tells of EIO. */
+static int publish(const struct publication *publication, char why[REASON_SIZE])
 {
-	static struct redis *redis; /* is kept from one message to the next */
+	static struct redis *redis;
 	const char *reason;
 	char id[MESSAGE_ID_SIZE];
 
-	if (redis_keep(&redis, REDIS_OPERATION_MS, &reason) < 0)
+	if (redis_keep(&redis, REDIS_OPERATION_MS, &reason) < 0) {
+		snprintf(why, REASON_SIZE, "%s", reason);
 		return -1;
-	return channel_publish(redis, channel, text, length, id);
+	}
+	int result = channel_publish(redis, publication, id);
+	snprintf(why, REASON_SIZE, "Redis: %s", redis_why(redis));
+	return result;
+}
+
+int websocket_publish(const char *channel, const char *text, size_t length)
+{
+	char why[REASON_SIZE];
+
+	return publish(&(struct publication){channel, text, length, NULL}, why);
+}
+
+/* the close code of RFC 6455 7.4 for a message that cannot be published */
+static int code_for(int error)
+{
+	switch (error) {
+	case EMSGSIZE:
+		return 1009;
+	case EIO:
+		return 1013; /* try again later */
+	default:
+		return 1008; /* a policy is violated */
+	}
+}
+
+int websocket_publish_from(struct websocket *ws, const char *channel, const char *text,
+			   size_t length)
+{
+	char why[REASON_SIZE];
+	char reason[sizeof ws->reason];
+
+	if (publish(&(struct publication){channel, text, length, ws->carrier->address(ws)}, why) ==
+	    0)
+		return 0;
+	int error = errno;
+	if (error == EDQUOT)
+		snprintf(why, sizeof why, "more than %zu a second (DUPLEX_MAX_PUBLISH)",
+			 limit_rate());
+	snprintf(reason, sizeof reason, "a message is not published: %s",
+		 error == EIO || error == EDQUOT ? why : strerror(error));
+	connection_end(ws, error, reason);
+	websocket_close_with(ws, code_for(error), "the message is not published");
+	errno = error;
+	return -1;
 }

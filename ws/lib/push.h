@@ -6,15 +6,19 @@
  *   host:port, [IPv6]:port                        over TCP
  *   password@ before one of these                 to log in; the password may have any characters
  *   redis://[[user]:password@]host[:port][/db]    the same as a URL, by default with port 6379
+ *   rediss://...                                  the same over TLS, if hiredis has it (version 1)
  *   unix://[[user]:password@]/path[?db=db]        a UNIX socket as a URL
  *
- * In a URL user, password and path are percent-encoded. DUPLEX_REDIS_FILE may
+ * Over TLS the certificate must be valid for the host, and signed by an authority
+ * that the system knows or that SSL_CERT_FILE has. In a URL user, password and path
+ * are percent-encoded. DUPLEX_REDIS_FILE may
  * name a file whose first line is the address. The default is
  * /run/duplex-redis/redis.sock.
  *
  * The name of a channel is 1 to 64 letters, digits, "-" and "_". The newest
- * 10,000 messages of a channel are kept. A message is valid UTF-8 of at most
- * 16384 bytes without a newline.
+ * 10,000 messages of a channel are kept, or 32 MiB of them in Redis; where Redis is
+ * full, the oldest of the largest channel give way. A message is valid UTF-8 of at
+ * most 16384 bytes without a newline.
  */
 #ifndef PUSH_H
 #define PUSH_H
@@ -24,6 +28,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* true if name can be the name of a channel */
+bool websocket_is_channel(const char *name);
 
 /*
  * Subscribes the client to a channel. While this program waits or reads, the
@@ -64,6 +71,18 @@ int websocket_subscribe(struct websocket *ws, const char *channel, const char *a
  *   EIO       Redis cannot be reached, or did not confirm that it took the message
  */
 int websocket_publish(const char *channel, const char *text, size_t length);
+
+/*
+ * The same for a message that the client of ws has sent. DUPLEX_MAX_PUBLISH limits
+ * how many an address may publish in a second, over HTTP and WebSocket together,
+ * by default 20, and twice as many at once after a pause; 0 switches it off. IPv6
+ * addresses of one network of /64 count as one. If the message cannot be published,
+ * the connection ends, and websocket_reason tells why. errno is then one of the
+ * above, or
+ *   EDQUOT    the client has published too many
+ */
+int websocket_publish_from(struct websocket *ws, const char *channel, const char *text,
+			   size_t length);
 
 #ifdef __cplusplus
 }

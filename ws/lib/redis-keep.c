@@ -7,16 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct redis_word word(const char *text)
-{
-	return (struct redis_word){text, strlen(text)};
-}
-
 static int select_database(struct redis *redis, int database)
 {
 	char number[16];
 	int length = snprintf(number, sizeof number, "%d", database);
-	const struct redis_word words[] = {word("SELECT"), {number, (size_t)length}};
+	const struct redis_word words[] = {redis_string("SELECT"), {number, (size_t)length}};
 	const struct redis_reply *reply;
 
 	return database > 0 ? redis_ask(redis, words, 2, &reply) : 0;
@@ -25,12 +20,12 @@ static int select_database(struct redis *redis, int database)
 /* logs in, or asks for a sign of life, so that a connection that is refused is noticed */
 static int log_in(struct redis *redis, const struct redis_address *address)
 {
-	struct redis_word words[3] = {word("PING")};
+	struct redis_word words[3] = {redis_string("PING")};
 	const struct redis_reply *reply;
 	size_t count = 1;
 
 	if (address->user.bytes || address->password.bytes)
-		words[0] = word("AUTH");
+		words[0] = redis_string("AUTH");
 	if (address->user.bytes)
 		words[count++] = (struct redis_word){address->user.bytes, address->user.length};
 	if (address->password.bytes)
@@ -74,10 +69,9 @@ int redis_keep(struct redis **redis, int lookup_ms, const char **reason)
 void redis_prepare(void)
 {
 	struct redis_address address;
-	char addresses[LOOKUP_MAX][LOOKUP_SIZE];
 	const char *why;
 
 	if (redis_settings_read(&address, &why) == 0 && address.host)
-		lookup_host(address.host, 0, addresses, &why);
+		lookup_start(address.host);
 	redis_address_free(&address);
 }

@@ -1,7 +1,7 @@
 #include "redis-settings.h"
+#include "redis.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,41 +40,34 @@ static const char *variable(const char *name)
 	return value && value[0] ? value : NULL;
 }
 
-static int fail(int error, const char **reason, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static int fail(int error, const char **reason, const char *format, ...)
-{
-	static char text[512];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text, sizeof text, format, arguments);
-	va_end(arguments);
-	*reason = text;
-	errno = error;
-	return -1;
-}
-
 int redis_settings_read(struct redis_address *address, const char **reason)
 {
+	static char text[512];
 	const char *file = variable(FILE_VARIABLE);
-	const char *text = variable(VARIABLE);
+	const char *plain = variable(VARIABLE);
 	char *line = file ? read_line(file) : NULL;
+	int error = errno;
 
 	*address = (struct redis_address){0};
-	if (file && line == NULL)
-		return fail(errno, reason, FILE_VARIABLE ": %s: %s", file, strerror(errno));
-	const char *why = redis_address_parse(address, line ? line : text ? text : DEFAULT);
+	if (file && line == NULL) {
+		snprintf(text, sizeof text, FILE_VARIABLE ": %s: %s", file, strerror(error));
+		*reason = text;
+		errno = error;
+		return -1;
+	}
+	const char *why = redis_address_parse(address, line ? line : plain ? plain : DEFAULT);
 	if (line)
 		explicit_bzero(line, strlen(line));
 	free(line);
 	if (why == NULL && address->is_tls)
-		why = "this build has no TLS for Redis";
+		why = redis_prepare_tls();
 	if (why == NULL)
 		return 0;
-	return fail(address->memory ? EINVAL : ENOMEM, reason, "%s is not a valid address: %s",
-		    file ? FILE_VARIABLE : VARIABLE, why);
+	snprintf(text, sizeof text, "%s is not a valid address: %s",
+		 file ? FILE_VARIABLE : VARIABLE, why);
+	*reason = text;
+	errno = address->memory ? EINVAL : ENOMEM;
+	return -1;
 }
 
 int redis_settings_check(const char **reason)

@@ -1,5 +1,6 @@
 #include "redis.h"
 #include "lookup.h"
+#include "redis-tls.h"
 
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -14,11 +15,12 @@ enum { WORDS = 16 }; /* the most that a command of ours has */
 
 struct redis {
 	redisContext *context;
-	redisReply *asked;    /* the last reply of redis_ask, or NULL */
-	redisReply *received; /* the last reply of redis_receive, or NULL */
-	long long deadline;   /* of the operation, in ms of the monotonic clock */
-	bool is_overdue;      /* a reply did not come in time: the next one could be that one */
-	char why[160];        /* the reason of the last failure */
+	redisReply *asked;        /* the last reply of redis_ask, or NULL */
+	redisReply *received;     /* the last reply of redis_receive, or NULL */
+	long long deadline;       /* of the operation, in ms of the monotonic clock */
+	bool is_overdue;          /* a reply did not come in time: the next one could be that one */
+	void *handshake;          /* of TLS, until the first reply has come; NULL otherwise */
+	char why[REDIS_WHY_SIZE]; /* the reason of the last failure */
 };
 
 static int fail(void)
@@ -27,10 +29,16 @@ static int fail(void)
 	return -1;
 }
 
-static int set_reason(struct redis *redis, const char *reason)
+int redis_fail(struct redis *redis, const char *reason)
 {
-	snprintf(redis->why, sizeof redis->why, "%s", reason);
+	if (reason != redis->why)
+		snprintf(redis->why, sizeof redis->why, "%s", reason);
 	return fail();
+}
+
+struct redis_word redis_string(const char *text)
+{
+	return (struct redis_word){text, strlen(text)};
 }
 
 static long long milliseconds(void)
@@ -61,14 +69,16 @@ static int wait_for(struct redis *redis, short events, const char *overdue)
 		else if (ready < 0)
 			continue;
 		redis->is_overdue = true;
-		return set_reason(redis, overdue);
+		return redis_fail(redis, overdue);
 	}
 }
 
 /* fails for the reason that hiredis has */
 static int fail_in_hiredis(struct redis *redis)
 {
-	return set_reason(redis, redis->context ? redis->context->errstr : "memory is short");
+	if (redis->handshake)
+		return redis_fail(redis, redis_tls_explain(redis->handshake));
+	return redis_fail(redis, redis->context ? redis->context->errstr : "memory is short");
 }
 
 /* waits until the connection is made or refused */
@@ -83,7 +93,7 @@ static int finish_connecting(struct redis *redis)
 		return -1;
 	if (getsockopt(redis->context->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
 		error = errno;
-	return error ? set_reason(redis, strerror(error)) : 0;
+	return error ? redis_fail(redis, strerror(error)) : 0;
 }
 
 /* connects to the first address that takes us; each gets its share of the time */
@@ -93,7 +103,7 @@ static int connect_to_host(struct redis *redis, const char *host, int port, int 
 	long long end = redis->deadline;
 	const char *why;
 	size_t count = lookup_host(host, lookup_ms, addresses, &why);
-	int result = count > 0 ? -1 : set_reason(redis, why);
+	int result = count > 0 ? -1 : redis_fail(redis, why);
 
 	for (size_t i = 0; i < count && result < 0; i++) {
 		long long now = milliseconds();
@@ -110,10 +120,34 @@ static int connect_to_host(struct redis *redis, const char *host, int port, int 
 	return result;
 }
 
+/* Version 1 of hiredis brought TLS, in a library of its own with the same version. */
+const char *redis_prepare_tls(void)
+{
+#if HIREDIS_MAJOR >= 1
+#define TEXT_OF(version) #version
+#define LIBRARY_OF(version) "libhiredis_ssl.so." TEXT_OF(version)
+	return redis_tls_load(LIBRARY_OF(HIREDIS_SONAME));
+#else
+	return "rediss:// needs TLS, which hiredis has from version 1 on";
+#endif
+}
+
+static int begin_tls(struct redis *redis, const char *host)
+{
+	const char *why = redis_prepare_tls();
+
+	if (why == NULL)
+		why = redis_tls_begin(redis->context, host, &redis->handshake);
+	return why ? redis_fail(redis, why) : 0;
+}
+
 static int connect_to(struct redis *redis, const struct redis_address *address, int lookup_ms)
 {
-	if (address->host)
-		return connect_to_host(redis, address->host, address->port, lookup_ms);
+	if (address->host) {
+		if (connect_to_host(redis, address->host, address->port, lookup_ms) < 0)
+			return -1;
+		return address->is_tls ? begin_tls(redis, address->host) : 0;
+	}
 	redis->context = redisConnectUnixNonBlock(address->path);
 	return finish_connecting(redis);
 }
@@ -166,7 +200,7 @@ int redis_fd(const struct redis *redis)
 
 int redis_refuse(struct redis *redis)
 {
-	return set_reason(redis, "unexpected reply");
+	return redis_fail(redis, "unexpected reply");
 }
 
 /* Keeps a reply in the place of an older one. */
@@ -174,7 +208,7 @@ static int keep_reply(struct redis *redis, redisReply **place, redisReply *reply
 {
 	freeReplyObject(*place);
 	*place = reply;
-	return reply && reply->type == REDIS_REPLY_ERROR ? set_reason(redis, reply->str) : 0;
+	return reply && reply->type == REDIS_REPLY_ERROR ? redis_fail(redis, reply->str) : 0;
 }
 
 /* word by word, since hiredis takes three times as long to build a command from a format */
@@ -192,9 +226,10 @@ static int append(struct redis *redis, const struct redis_word *words, size_t co
 		       : fail_in_hiredis(redis);
 }
 
-/* writes the command that was appended */
+/* writes the command that was appended; during a handshake it is Redis that has to go on */
 static int flush(struct redis *redis)
 {
+	short events = redis->handshake ? POLLIN : POLLOUT;
 	int done = 0;
 
 	for (;;) {
@@ -202,7 +237,7 @@ static int flush(struct redis *redis)
 			return fail_in_hiredis(redis);
 		if (done)
 			return 0;
-		if (wait_for(redis, POLLOUT, "takes no command within a second") < 0)
+		if (wait_for(redis, events, "takes no command within a second") < 0)
 			return -1;
 	}
 }
@@ -213,8 +248,10 @@ static int read_reply(struct redis *redis, void **reply)
 	for (;;) {
 		if (redisGetReplyFromReader(redis->context, reply) != REDIS_OK)
 			return fail_in_hiredis(redis);
-		if (*reply)
+		if (*reply) {
+			redis->handshake = NULL;
 			return 0;
+		}
 		if (wait_for(redis, POLLIN, "no reply within a second") < 0)
 			return -1;
 		if (redisBufferRead(redis->context) != REDIS_OK)
@@ -280,6 +317,14 @@ bool redis_is_list_of(const struct redis_reply *reply, size_t count)
 const struct redis_reply *redis_part(const struct redis_reply *reply, size_t i)
 {
 	return i < redis_count(reply) ? (const struct redis_reply *)value(reply)->element[i] : NULL;
+}
+
+bool redis_number(const struct redis_reply *reply, long long *number)
+{
+	if (reply == NULL || value(reply)->type != REDIS_REPLY_INTEGER)
+		return false;
+	*number = value(reply)->integer;
+	return true;
 }
 
 const char *redis_text(const struct redis_reply *reply, size_t *length)

@@ -17,8 +17,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* how long an operation may take, in ms */
-enum { REDIS_OPERATION_MS = 1000 };
+enum {
+	REDIS_OPERATION_MS = 1000, /* how long an operation may take */
+	REDIS_WHY_SIZE = 160       /* room for a reason and its NUL */
+};
 
 /* a connection; opaque */
 struct redis;
@@ -33,8 +35,14 @@ struct redis_word {
 	size_t length;
 };
 
+/* the word that a string is */
+struct redis_word redis_string(const char *text);
+
 /* Connects, without logging in. Returns NULL with *why in static memory if that fails. */
 struct redis *redis_connect(const struct redis_address *address, int lookup_ms, const char **why);
+
+/* Prepares TLS for rediss://. Returns NULL, or why there is none, in static memory. */
+const char *redis_prepare_tls(void);
 
 /* begins an operation on a connection that there is */
 void redis_begin(struct redis *redis);
@@ -78,6 +86,9 @@ int redis_fd(const struct redis *redis);
  */
 int redis_receive(struct redis *redis, const struct redis_reply **reply);
 
+/* Sets the reason. Returns -1 with errno EIO. */
+int redis_fail(struct redis *redis, const char *reason);
+
 /* Sets the reason to "unexpected reply". Returns -1 with errno EIO. */
 int redis_refuse(struct redis *redis);
 
@@ -97,6 +108,9 @@ size_t redis_count(const struct redis_reply *reply);
 
 /* the part with that index; NULL if there is none */
 const struct redis_reply *redis_part(const struct redis_reply *reply, size_t i);
+
+/* true if the reply is a number, which is then stored in *number */
+bool redis_number(const struct redis_reply *reply, long long *number);
 
 /* The bytes of a string, which a NUL follows, and in *length their number; NULL if the reply is of
  * another kind. */

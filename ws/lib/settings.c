@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct {
 	const char *name;
@@ -19,6 +20,7 @@ static const struct {
 	{"WEBSOCKET_MAX_PER_ADDRESS", offsetof(struct limits, max_per_address), 200, 0, 1000000},
 	{"WEBSOCKET_HANDSHAKE_SECONDS", offsetof(struct limits, handshake_seconds), 10, 0, 86400},
 	{"WEBSOCKET_PING_SECONDS", offsetof(struct limits, ping_seconds), 25, 0, 86400},
+	{"DUPLEX_MAX_PUBLISH", offsetof(struct limits, max_publish), 20, 0, 1000000},
 };
 
 /* a number in decimal digits alone: true, and the number */
@@ -32,16 +34,35 @@ static int read_number(const char *text, size_t *number)
 	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
 }
 
+static bool read_row(size_t i, struct setting *setting)
+{
+	const char *text = getenv(table[i].name);
+
+	*setting = (struct setting){table[i].usual, table[i].usual, table[i].least, table[i].most};
+	return text == NULL ||
+	       (read_number(text, &setting->value) && setting->value >= setting->least &&
+		setting->value <= setting->most);
+}
+
+bool settings_read_one(const char *name, struct setting *setting)
+{
+	size_t i = 0;
+
+	while (strcmp(table[i].name, name) != 0)
+		i++;
+	return read_row(i, setting);
+}
+
 const char *settings_read(struct limits *limits, size_t *least, size_t *most)
 {
-	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-		const char *text = getenv(table[i].name);
-		size_t *limit = (size_t *)((char *)limits + table[i].offset);
+	struct setting setting;
 
-		*limit = table[i].usual;
-		*least = table[i].least;
-		*most = table[i].most;
-		if (text && (!read_number(text, limit) || *limit < *least || *limit > *most))
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		bool is_valid = read_row(i, &setting);
+		*(size_t *)((char *)limits + table[i].offset) = setting.value;
+		*least = setting.least;
+		*most = setting.most;
+		if (!is_valid)
 			return table[i].name;
 	}
 	return NULL;

@@ -1,5 +1,7 @@
 #include "stream.h"
 #include "channel.h"
+#include "limit.h"
+#include "memory.h"
 #include "utf8.h"
 
 #include <stdio.h>
@@ -11,21 +13,16 @@ enum {
 	MOST_BATCHES = 500 /* that are searched for messages of ours */
 };
 
-static struct redis_word word(const char *text)
-{
-	return (struct redis_word){text, strlen(text)};
-}
-
 static struct redis_word write_number(char text[NUMBER_SIZE], size_t number)
 {
 	snprintf(text, NUMBER_SIZE, "%zu", number);
-	return word(text);
+	return redis_string(text);
 }
 
 static struct redis_word write_key(char text[KEY_SIZE], const char *name)
 {
 	snprintf(text, KEY_SIZE, "duplex:%s", name);
-	return word(text);
+	return redis_string(text);
 }
 
 int stream_add(struct redis *redis, const char *name, const char *text, size_t length,
@@ -34,24 +31,35 @@ int stream_add(struct redis *redis, const char *name, const char *text, size_t l
 	char key[KEY_SIZE];
 	char kept[NUMBER_SIZE];
 	const struct redis_word words[] = {
-		word("XADD"),
+		redis_string("XADD"),
 		write_key(key, name),
-		word("MAXLEN"),
-		word("~"),
+		redis_string("MAXLEN"),
+		redis_string("~"),
 		write_number(kept, STREAM_KEPT),
-		word("*"),
-		word("text"),
+		redis_string("*"),
+		redis_string("text"),
 		{length > 0 ? text : "", length},
 	};
 	const struct redis_reply *reply;
 
-	if (redis_ask(redis, words, sizeof words / sizeof *words, &reply) < 0)
+	if (memory_ask(redis, key, words, sizeof words / sizeof *words, &reply) < 0)
 		return -1;
-	const char *added = redis_text(reply, &length);
-	if (added == NULL || length >= MESSAGE_ID_SIZE)
+	size_t id_length;
+	const char *added = redis_text(reply, &id_length);
+	if (added == NULL || id_length >= MESSAGE_ID_SIZE)
 		return redis_refuse(redis);
-	strcpy(id, added);
+	message_copy_id(id, added);
+	if (length > MEMORY_SMALL)
+		memory_trim(redis, key); /* the message is published, whatever becomes of this */
 	return 0;
+}
+
+int stream_count(struct redis *redis, const char *name, const char *address, bool *is_allowed)
+{
+	char key[KEY_SIZE];
+
+	write_key(key, name);
+	return limit_count(redis, key, address, is_allowed);
 }
 
 /* the id of an entry; NULL if it is not an entry */
@@ -92,7 +100,7 @@ static bool go_back(const struct redis_reply *entries, size_t *count, char id[ME
 		const char *entry_id = id_of(entry);
 		if (entry_id == NULL)
 			continue;
-		strcpy(id, entry_id);
+		message_copy_id(id, entry_id);
 		if (*count == 0)
 			return true;
 		if (text_of(entry, &length))
@@ -108,8 +116,8 @@ static int read_back(struct redis *redis, const char *name, const char *end, siz
 	char key[KEY_SIZE];
 	char number[NUMBER_SIZE];
 	const struct redis_word words[] = {
-		word("XREVRANGE"), write_key(key, name), word(end),
-		word("-"),         word("COUNT"),        write_number(number, count),
+		redis_string("XREVRANGE"), write_key(key, name),  redis_string(end),
+		redis_string("-"),         redis_string("COUNT"), write_number(number, count),
 	};
 
 	if (redis_ask(redis, words, sizeof words / sizeof *words, entries) < 0)
@@ -130,7 +138,7 @@ int stream_find_last(struct redis *redis, const char *name, size_t count, char i
 		if (go_back(entries, &count, id))
 			return 0;
 		if (redis_count(entries) < wanted || id[0] == '\0') {
-			strcpy(id, "0-0");
+			message_copy_id(id, "0-0");
 			return 0;
 		}
 		snprintf(end, sizeof end, "(%s", id);
@@ -145,13 +153,14 @@ static void copy_id(char id[MESSAGE_ID_SIZE], const struct redis_reply *reply)
 	size_t length;
 	const char *text = redis_text(reply, &length);
 
-	strcpy(id, text && message_is_id(text) ? text : "0-0");
+	message_copy_id(id, text && message_is_id(text) ? text : "0-0");
 }
 
 int stream_get_info(struct redis *redis, const char *name, struct stream_info *info)
 {
 	char key[KEY_SIZE];
-	const struct redis_word words[] = {word("XINFO"), word("STREAM"), write_key(key, name)};
+	const struct redis_word words[] = {redis_string("XINFO"), redis_string("STREAM"),
+					   write_key(key, name)};
 	const struct redis_reply *reply;
 	size_t length;
 
@@ -179,8 +188,8 @@ int stream_read(struct redis *redis, const char *name, const char *id, size_t co
 	char key[KEY_SIZE];
 	char number[NUMBER_SIZE];
 	const struct redis_word words[] = {
-		word("XREAD"),   word("COUNT"),        write_number(number, count),
-		word("STREAMS"), write_key(key, name), word(id),
+		redis_string("XREAD"),   redis_string("COUNT"), write_number(number, count),
+		redis_string("STREAMS"), write_key(key, name),  redis_string(id),
 	};
 
 	return redis_ask(redis, words, sizeof words / sizeof *words, reply);
@@ -191,9 +200,9 @@ int stream_ask(struct redis *redis, const char *name, const char *id)
 	char key[KEY_SIZE];
 	char number[NUMBER_SIZE];
 	const struct redis_word words[] = {
-		word("XREAD"),        word("COUNT"), write_number(number, STREAM_BATCH),
-		word("BLOCK"),        word("0"),     word("STREAMS"),
-		write_key(key, name), word(id),
+		redis_string("XREAD"), redis_string("COUNT"), write_number(number, STREAM_BATCH),
+		redis_string("BLOCK"), redis_string("0"),     redis_string("STREAMS"),
+		write_key(key, name),  redis_string(id),
 	};
 
 	return redis_send(redis, words, sizeof words / sizeof *words);
@@ -227,7 +236,7 @@ size_t stream_take(const struct redis_reply *entries, message_function *function
 		if (text)
 			function(context, entry_id, text, length);
 		if (entry_id)
-			strcpy(id, entry_id);
+			message_copy_id(id, entry_id);
 		count += text != NULL;
 	}
 	return count;

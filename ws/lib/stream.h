@@ -16,7 +16,11 @@ enum {
 	STREAM_BATCH = 100   /* how many are read at once */
 };
 
-/* adds a message, and writes the id that it got */
+/* sets *is_allowed to whether the client with this address may publish one more message (limit.h)
+ */
+int stream_count(struct redis *redis, const char *name, const char *address, bool *is_allowed);
+
+/* Adds a message, and writes the id that it got. Older ones give way (memory.h). */
 int stream_add(struct redis *redis, const char *name, const char *text, size_t length,
 	       char id[MESSAGE_ID_SIZE]);
 
