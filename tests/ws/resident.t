@@ -155,6 +155,7 @@ def check_limits():
         one = ["X-Forwarded-For: 10.0.0.1"]
         clients = [echo.connect(fields=one), echo.connect(fields=one)]
         tap.equal(echo.connect(fields=one).status, 429, "a client more of one address than WEBSOCKET_MAX_PER_ADDRESS is refused with 429")
+        tap.equal(echo.connect(fields=["X-Forwarded-For: ::ffff:10.0.0.1"]).status, 429, "its address in the form of IPv6 is the same")
         tap.equal(echo.connect(fields=["X-Forwarded-For: 10.0.0.2"]).status, 101, "one of another address is not")
         clients += [echo.connect(fields=[f"X-Forwarded-For: 2001:db8:0:1::{number}"]) for number in (1, 2)]
         tap.equal(echo.connect(fields=["X-Forwarded-For: 2001:db8:0:1:ffff::3"]).status, 429, "of an IPv6 network of /64 as many")
