@@ -30,14 +30,18 @@ start_websocketd() {
 
 # What make has built of ws/, each on a socket of its own. websocketd stays for what is added later, and for other languages.
 start_resident() {
-	local program name
+	local source name
 	mkdir "$run/resident"
-	for program in "$build"/ws/*; do
-		if [ ! -f "$program" ] || [ ! -x "$program" ]; then continue; fi
-		name=${program##*/}
+	for source in "$root"/ws/*.c; do
+		name=$(basename "$source" .c)
+		[ -x "$build/ws/$name" ] || continue
 		resident+=("$name")
-		start_workers "the workers of $name" "$run/resident/$name.sock" "${DUPLEX_WORKERS:-$(nproc)}" "$program"
+		start_workers "the workers of $name" "$run/resident/$name.sock" "${DUPLEX_WORKERS:-$(nproc)}" "$build/ws/$name"
 	done
+}
+
+is_echo_everywhere() {
+	[[ $ws == resident && ${WEBSOCKET_ACCEPT_ALL:-} == 1 ]]
 }
 
 # websocketd logs what a client asked for as it came; a terminal must not take it for commands.
@@ -66,9 +70,12 @@ wait_for_socket() {
 }
 
 start_server() {
-	local deadline=$((SECONDS + 15))
+	local deadline=$((SECONDS + 15)) alternatives
+	printf -v alternatives '%s|' "${resident[@]}"
+	alternatives=${alternatives%|}
+	alternatives=${alternatives:-none}
 	write_site
-	export DUPLEX_PATHS='*' DUPLEX_WEBSOCKETD=127.0.0.1:$websocketd_port
+	export_site
 	start "$server" "$site/start" "$run"
 	while ((SECONDS < deadline)); do
 		is_running "$started" || fail "$server ended at start: the reason is above"
@@ -78,20 +85,31 @@ start_server() {
 	fail "$server does not answer: the reason, of it or of the FastCGI workers, is above"
 }
 
-# The site around the fragment, from its templates.
+# The same for a server that takes it from the environment. A path in place of an address is that of a socket.
+export_site() {
+	export DUPLEX_PATHS='*' DUPLEX_WEBSOCKETD=127.0.0.1:$websocketd_port DUPLEX_RESIDENT=$alternatives
+	export DUPLEX_SOCKETS=$run/resident
+	! is_echo_everywhere || export DUPLEX_WEBSOCKETD=$run/resident/echo.sock DUPLEX_RESIDENT=none
+}
+
+# The site around the fragment, from its templates. A line that begins with @EACH@ is for the endpoints each at its own path,
+# one that begins with @ALL@ for the resident echo at every path.
 write_site() {
-	local template hosts
+	local template file hosts with=EACH without=ALL
 	hosts=$(host_pattern)
-	if [ -e "$site/fragment.sed" ]; then
-		sed -f "$site/fragment.sed" "$root/conf/$(<"$site/fragment")" >"$run/duplex.conf"
+	! is_echo_everywhere || with=ALL without=EACH
+	for template in "$site"/*.in; do
+		file=$run/$(basename "$template" .in)
+		sed -e "/^@$without@/d" -e "s#^@$with@##" -e "s#@RUN@#$run#g" -e "s#@ADDRESS@#$address#g" -e "s#@BIND@#$bind#g" \
+			-e "s#@PORT@#$port#g" -e "s#@FILES@#$(ulimit -n)#g" -e "s#@WEBSOCKETD@#$websocketd_port#g" \
+			-e "s#@HOSTS@#${hosts//\\/\\\\}#g" -e "s#@RESIDENT@#${resident[*]}#g" -e "s#@ALTERNATIVES@#$alternatives#g" \
+			"$template" >"$file"
+	done
+	if [ -e "$run/fragment.sed" ]; then
+		sed -f "$run/fragment.sed" "$root/conf/$(<"$site/fragment")" >"$run/duplex.conf"
 	else
 		ln -s "$root/conf/$(<"$site/fragment")" "$run/duplex.conf"
 	fi
-	for template in "$site"/*.in; do
-		sed -e "s#@RUN@#$run#g" -e "s#@ADDRESS@#$address#g" -e "s#@BIND@#$bind#g" -e "s#@PORT@#$port#g" \
-			-e "s#@FILES@#$(ulimit -n)#g" -e "s#@WEBSOCKETD@#$websocketd_port#g" -e "s#@HOSTS@#${hosts//\\/\\\\}#g" \
-			"$template" >"$run/$(basename "$template" .in)"
-	done
 }
 
 # The names that this host has for a browser, as a regular expression: the Origin of our own page.

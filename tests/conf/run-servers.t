@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-""""make run" under each server, by an ordinary user."""
+""""make run" under each server, in both ways of running an endpoint, by an ordinary user."""
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -58,20 +59,68 @@ def check_further(tree):
     tap.ok((tree / "build/root/usr/local/etc/duplex/further.conf").exists(), "make install installs the fragment of a further server")
 
 
-def check_server(name, tree):
-    with stack.Stack(root=tree, build=tree / "build", user=stack.USER, SERVER=name) as site:
-        tap.equal(ask(site, "/echo?message=hi%00%0A"), b"hi\0\n", f"{name}: /echo over HTTP")
-        tap.equal(ask(site, "/"), served.file("echo.html"), f"{name}: the page at /")
-        tap.equal(ask(site, "/any/other/path"), b"Not Found\n", f"{name}: every path is ours")
-        tap.equal(asyncio.run(converse(site, "/echo")), "hi", f"{name}: /echo over WebSocket")
-        tap.equal(asyncio.run(converse(site, "/serialize/echo/", f"http://127.0.0.1:{site.port}")), "hi", f"{name}: a WebSocket from its own page")
-        tap.equal(asyncio.run(converse(site, "/echo", "http://evil.example")), 403, f"{name}: none from another's")
-        tap.equal(asyncio.run(converse(site, "/nothing")), 404, f"{name}: none where there is no endpoint")
-        own, evil = f"http://127.0.0.1:{site.port}", "http://evil.example"
-        tap.equal((post(site, own), post(site, evil)), (202, 403), f"{name}: the chat takes what its own page posts, and not what another does")
-        around = [asyncio.run(converse(site, "/echo", origin, port_of_websocketd(site))) for origin in (evil, own, "null", None)]
-        tap.equal(around, [403] * 4, f"{name}: a page cannot go around the web server, to websocketd's port")
-        stack.finish(site, "superfluous response.WriteHeader call")  # what websocketd says for each handshake that it refuses
+def check_both_ways(name, tree):
+    for way in ("websocketd", "resident"):
+        with stack.Stack(root=tree, build=tree / "build", user=stack.USER, SERVER=name, WS=way) as site:
+            check_server(f"{name}, {way}", site)
+            check_way(f"{name}, {way}", site, way)
+            # websocketd says the first for each handshake that it refuses
+            stack.finish(site, "superfluous response.WriteHeader call", "the client sent a binary message")
+
+
+def check_server(name, site):
+    tap.equal(ask(site, "/echo?message=hi%00%0A"), b"hi\0\n", f"{name}: /echo over HTTP")
+    tap.equal(ask(site, "/"), served.file("echo.html"), f"{name}: the page at /")
+    tap.equal(ask(site, "/any/other/path"), b"Not Found\n", f"{name}: every path is ours")
+    tap.equal(asyncio.run(converse(site, "/echo")), "hi", f"{name}: /echo over WebSocket")
+    tap.equal(asyncio.run(converse(site, "/serialize/echo/", f"http://127.0.0.1:{site.port}")), "hi", f"{name}: a WebSocket from its own page")
+    tap.equal(asyncio.run(converse(site, "/echo", "http://evil.example")), 403, f"{name}: none from another's")
+    tap.equal(asyncio.run(converse(site, "/nothing")), 404, f"{name}: none where there is no endpoint")
+    own, evil = f"http://127.0.0.1:{site.port}", "http://evil.example"
+    tap.equal((post(site, own), post(site, evil)), (202, 403), f"{name}: the chat takes what its own page posts, and not what another does")
+    around = [asyncio.run(converse(site, "/echo", origin, port_of_websocketd(site))) for origin in (evil, own, "null", None)]
+    tap.equal(around, [403] * 4, f"{name}: a page cannot go around the web server, to websocketd's port")
+
+
+async def newline_and_binary(site, path):
+    """What comes back for a text with a newline and then for a binary message: the first of each."""
+    try:
+        async with rfc6455.connect(f"ws://127.0.0.1:{site.port}{path}") as client:
+            await client.send("a\nb")
+            first = await asyncio.wait_for(client.recv(), 30)
+            await client.send(b"binary")
+            return first, await asyncio.wait_for(client.recv(), 30)
+    except rfc6455.Closed as closed:
+        return closed.code
+
+
+def check_way(name, site, way):
+    """The whole of RFC 6455 tells which of both serves a path: websocketd makes two messages of one with a newline."""
+    whole, lines = ("a\nb", b"binary"), ("a", "b")
+    for path in ("/echo", "/echo/", "/echo/x", "/serialize/echo/", "/ech%6f"):
+        tap.equal(asyncio.run(newline_and_binary(site, path)), whole if way == "resident" else lines, f"{name}: {path} is served so")
+    shutil.copy(site.root / "build/ws/echo", site.root / "build/ws/echoes")
+    tap.equal(asyncio.run(newline_and_binary(site, "/echoes")), lines, f"{name}: what was added later is served by websocketd, though its name begins like another")
+    (site.root / "build/ws/echoes").unlink()
+    tap.equal(asyncio.run(chat(site)), "over HTTP", f"{name}: a client of /chat gets what is published over HTTP")
+
+
+async def chat(site):
+    async with rfc6455.connect(f"ws://127.0.0.1:{site.port}/chat") as client:
+        await client.send("over WebSocket")
+        while json.loads(await asyncio.wait_for(client.recv(), 30))["text"] != "over WebSocket":  # after the last 20
+            pass
+        command = ["curl", "-s", "-o", "/dev/null", "-d", "message=over HTTP", site.url("/chat")]
+        await asyncio.to_thread(subprocess.run, command, check=True)
+        return json.loads(await asyncio.wait_for(client.recv(), 30))["text"]
+
+
+def check_everywhere(name, tree):
+    """The resident echo at every path, also where another endpoint has its own."""
+    with stack.Stack(root=tree, build=tree / "build", user=stack.USER, SERVER=name, WS="resident", WEBSOCKET_ACCEPT_ALL="1") as site:
+        for path in ("/", "/echo", "/chat", "/serialize/echo/", "/any/other/path"):
+            tap.equal(asyncio.run(newline_and_binary(site, path)), ("a\nb", b"binary"), f"{name}: with WEBSOCKET_ACCEPT_ALL=1 the resident echo is at {path}")
+        stack.finish(site)
 
 
 def check_kill(name, tree):
@@ -98,7 +147,8 @@ with tempfile.TemporaryDirectory() as directory:
     tree = stack.copy_tree(directory, "fcgi", "ws")
     add_server(tree)
     for name in (*sites.SERVERS, "further"):
-        check_server(name, tree)
+        check_both_ways(name, tree)
+        check_everywhere(name, tree)
         check_kill(name, tree)
     check_further(tree)
 tap.done()

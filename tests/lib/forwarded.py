@@ -4,7 +4,9 @@ client lies about is in hostile.py.
 """
 import asyncio
 import json
+import shutil
 
+import hostile
 import sites
 import stack
 import tap
@@ -22,7 +24,28 @@ def ask_who(site, scheme):
         return None
 
 
+def check_resident(site):
+    """The same of a resident endpoint, from which nothing that a client says of itself comes back."""
+    shutil.copy(stack.BUILD / "tests/views", site.directory / "who/echo")
+    site.stop_endpoints()
+    site.start_resident(directory="who")
+    forged = {spelled: hostile.FORGED for name in hostile.NAMES for spelled in hostile.spellings(name)}
+    for scheme, port in (("ws", site.http), ("wss", site.https)):
+        for headers in ({}, forged):
+            tap.equal(asyncio.run(ask_views(site, scheme, headers)), ["127.0.0.1", "127.0.0.1", scheme.replace("ws", "http"), f"localhost:{port}", *["-"] * len(hostile.ABSENT)],
+                      f"{scheme}: the endpoint is told the client's address, the scheme and the host, whatever else {len(headers)} headers say")
+    site.stop_endpoints()
+    site.start_endpoints()
+
+
+async def ask_views(site, scheme, headers):
+    async with sites.connect(site, "/echo/variables", scheme, headers=headers) as client:
+        return [await sites.echo(client, name) for name in ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_HOST", *hostile.ABSENT)]
+
+
 def check_endpoint(site):
+    if site.resident:
+        return check_resident(site)
     site.stop("websocketd")
     site.start_websocketd("who")
     for scheme, web, port in (("ws", "http", site.http), ("wss", "https", site.https)):

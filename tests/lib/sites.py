@@ -2,7 +2,8 @@
 One table of checks for every front server. Each is started privately, as an ordinary user, from a site of its own
 (tests/conf/sites) that includes the shipped fragment as it stands.
 
-What a server itself answers differently stands in DIFFERENT, with the reason; nothing else asks for its name.
+What a server itself answers differently stands in DIFFERENT, with the reason; nothing else asks for its name. What differs
+by the way that an endpoint is run stands in WAYS.
 """
 import asyncio
 import contextlib
@@ -90,6 +91,24 @@ DIFFERENT = {
 }
 
 
+WAYS = {
+    "websocketd": {
+        "newline": "two",   # messages are made of a text with one: websocketd takes it for the end
+        "binary": False,    # websocketd does not tell it from text, and the echo ends
+        "code": 1006,       # when the endpoint ends: websocketd sends no close frame
+        "too large": 1006,  # for the same reason
+        "not UTF-8": 1006,
+    },
+    "resident": {
+        "newline": "one",
+        "binary": True,
+        "code": 1001,       # the server stops
+        "too large": 1009,
+        "not UTF-8": 1007,
+    },
+}
+
+
 class FastcgiProgram(threading.Thread):
     """A FastCGI program of the test's own, which answers each request with its variables as JSON, and keeps them."""
 
@@ -157,15 +176,18 @@ while read -r _; do :; done
 
 
 class Site:
-    """A site in a directory of its own, with a front server, websocketd and FastCGI workers."""
+    """A site in a directory of its own, with a front server, websocketd, FastCGI workers and, if that is the way, a resident echo."""
 
-    def __init__(self, name, idle=IDLE):
+    def __init__(self, name, idle=IDLE, way="websocketd", **environment):
         self.name = name
+        self.way = way
+        self.further = environment  # of the endpoints
+        self.resident = ["echo"] if way == "resident" else []  # their names
         self.idle = idle
         self.server = SERVERS[name]
         stack.need(self.server.program)
         stack.need("websocketd", "curl", "spawn-fcgi", "multiwatch", "openssl", "ss")
-        self.expect = {**DEFAULT, **DIFFERENT.get(name, {})}
+        self.expect = {**DEFAULT, **DIFFERENT.get(name, {}), **WAYS[way]}
         self.websocketd = None
         self.processes = {}
         self.temporary = tempfile.TemporaryDirectory(prefix="duplex-")
@@ -174,6 +196,8 @@ class Site:
         try:
             self.fill()
             self.start_websocketd()
+            for endpoint in self.resident:
+                self.start_resident(endpoint)
             self.own = self.start_on_port("own", "cat")
             self.start_fastcgi()
             self.app = FastcgiProgram(self.directory / "app.sock")
@@ -191,6 +215,7 @@ class Site:
             (d / "htdocs" / page).write_text(text)
         (d / "ws/serialize").mkdir(parents=True)
         (d / "tmp").mkdir()
+        (d / "resident").mkdir()
         shutil.copy(stack.BUILD / "ws/echo", d / "ws/echo")
         (d / "ws/serialize/echo").symlink_to("../echo")
         (d / "who").mkdir()
@@ -209,7 +234,8 @@ class Site:
 
     def environment(self):
         return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.directory),
-                "DUPLEX_WEBSOCKETD": f"127.0.0.1:{self.websocketd}",
+                "DUPLEX_WEBSOCKETD": f"127.0.0.1:{self.websocketd}", "DUPLEX_RESIDENT": "|".join(self.resident) or "none",
+                "DUPLEX_SOCKETS": f"{self.directory}/resident", "WEBSOCKET_MAX_PER_ADDRESS": "0", **self.further,  # all clients have one address
                 **{name: os.environ[name] for name in os.environ if name.endswith("SAN_OPTIONS")}}
 
     def start(self, name, *command):
@@ -231,11 +257,25 @@ class Site:
         self.websocketd = self.start_on_port("websocketd", f"--origin={stack.ORIGIN}", f"--dir={self.directory / directory}", port=self.websocketd)
 
     def start_fastcgi(self):
-        path = self.directory / "fcgi.sock"
+        self.start_workers("fastcgi", self.directory / "fcgi.sock", self.directory / "duplex", f"--page={self.directory}/html", f"--endpoints={self.directory}/ws")
+
+    def start_resident(self, name="echo", directory="ws"):
+        self.start_workers(f"resident {name}", self.socket(name), self.directory / directory / name)
+
+    def start_endpoints(self):
+        """Starts what serves /echo over WebSocket."""
+        self.start_resident() if self.resident else self.start_websocketd()
+
+    def stop_endpoints(self):
+        self.stop("resident echo" if self.resident else "websocketd")
+
+    def start_workers(self, name, path, *command):
         path.unlink(missing_ok=True)
-        self.start("fastcgi", "spawn-fcgi", "-n", "-s", path, "-M", "0600", "--", "/usr/bin/multiwatch", "-f", "2", "-r", "1000000", "-t", "1", "--",
-                   self.directory / "duplex", f"--page={self.directory}/html", f"--endpoints={self.directory}/ws")
+        self.start(name, "spawn-fcgi", "-n", "-s", path, "-M", "0600", "--", "/usr/bin/multiwatch", "-f", "2", "-r", "1000000", "-t", "1", "--", *command)
         stack.wait_until(path.exists)
+
+    def socket(self, name):
+        return self.directory / "resident" / f"{name}.sock"
 
     def start_server(self):
         """Starts the server on the ports of the site: whether it could have them."""
@@ -245,14 +285,21 @@ class Site:
 
     def configure(self, *edits):
         """Writes the site's files anew, and the fragment. An edit is a text that one of them has, and what stands there instead."""
-        values = {"DIR": self.directory, "HTTP": self.http, "HTTPS": self.https, "WEBSOCKETD": self.websocketd, "OWN": self.own, "IDLE": self.idle}
+        values = {"DIR": self.directory, "HTTP": self.http, "HTTPS": self.https, "WEBSOCKETD": self.websocketd, "OWN": self.own, "IDLE": self.idle,
+                  "RESIDENT": " ".join(self.resident), "ALTERNATIVES": "|".join(self.resident) or "none"}
         texts = {FRAGMENT: (stack.ROOT / "conf" / self.server.fragment).read_text(),
                  **{name: (SITES / name).read_text() for name in (self.server.fragment, "duplex-local.conf")}}
-        for old, new in edits:
+        for old, new in (*edits, *self.resident_lines(texts[FRAGMENT])):
             name = next(name for name, text in texts.items() if old in text)
             texts[name] = texts[name].replace(old, new)
         for name, text in texts.items():
             (self.directory / name).write_text(re.sub(r"@([A-Z]+)@", lambda match: str(values[match[1]]), text))
+
+    def resident_lines(self, fragment):
+        """The edit that is for a fragment which has a line for each resident endpoint, and none for the others."""
+        example = re.search(r"^\t#(server echo .*)\n", fragment, re.M)
+        lines = [example[1].replace("/run/duplex/ws/echo", str(self.directory / "resident" / name)).replace("echo", name, 1) for name in self.resident] if example else []
+        return [(example[0], "".join(f"\t{line}\n" for line in lines))] if lines else []
 
     def open(self):
         """Starts the server on ports that nobody else has."""
@@ -279,6 +326,13 @@ class Site:
         self.start_server()
         return changed
 
+    def enlist(self, name):
+        """Starts a program of ws/ resident, adds its name to the list of those that are, and starts the server anew."""
+        self.start_resident(name)
+        self.resident.append(name)
+        self.configure()
+        self.claim(name)
+
     def stop(self, name):
         """Ends a program and what it has started."""
         process = self.processes.pop(name)
@@ -298,7 +352,18 @@ class Site:
         return pathlib.Path(f"/proc/self/fd/{self.log_file.fileno()}").read_text(errors="backslashreplace")
 
     def endpoints(self):
+        """The processes that serve clients of /echo."""
+        if self.resident:
+            return [pid for pid in stack.descendants(self.processes["resident echo"].pid) if stack.name_of(pid) == "echo"]
         return [pid for pid in stack.children(self.processes["websocketd"].pid) if stack.is_alive(pid)]
+
+    def clients(self):
+        """How many clients of /echo there are: connections of a resident endpoint's socket, or processes."""
+        if not self.resident:
+            return len(self.endpoints())
+        sockets = map(str.split, pathlib.Path("/proc/net/unix").read_text().splitlines())
+        connected = "03"
+        return sum(fields[-1] == str(self.socket("echo")) and fields[5] == connected for fields in sockets)
 
     def __enter__(self):
         return self

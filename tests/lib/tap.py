@@ -2,6 +2,7 @@
 import os
 import sys
 
+prefix = ""  # of the names of the checks that follow
 checks = 0
 failures = 0
 
@@ -10,7 +11,7 @@ def ok(passed, name):
     global checks, failures
     checks += 1
     failures += not passed
-    print(f"{'ok' if passed else 'not ok'} {checks} - {name}", flush=True)
+    print(f"{'ok' if passed else 'not ok'} {checks} - {prefix}{name}", flush=True)
     return bool(passed)
 
 
