@@ -84,7 +84,7 @@ $(BUILD)/bench/libwebsockets: BENCH_LIBS = -lwebsockets
 $(addprefix $(BUILD)/bench/,load fanout smallest-fcgi libwebsockets):
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(BENCH_LIBS) $(LDLIBS)
-$(BUILD)/bench/echo-musl: ws/echo.c $(filter-out $(patsubst %,\%/%.c,push reader channel stream memory limit redis redis-keep redis-settings redis-address redis-tls lookup handshake-answer),$(wildcard ws/lib/*.c)) $(wildcard ws/lib/*.h)
+$(BUILD)/bench/echo-musl: ws/echo.c $(filter-out $(patsubst %,\%/%.c,push reader channel stream memory limit redis redis-keep redis-settings redis-address redis-tls lookup),$(wildcard ws/lib/*.c)) $(wildcard ws/lib/*.h)
 	@mkdir -p $(@D)
 	musl-gcc $(ALL_CFLAGS) -DDUPLEX_VERSION='"$(VERSION)"' $(ENDPOINT_LDFLAGS) -o $@ $(filter %.c,$^)
 # make has read its files before "make deps-check check" installs anything, so a make of its own looks what there is.
