@@ -27,6 +27,8 @@ datadir    ?= $(PREFIX)/share
 mandir     ?= $(datadir)/man
 sysconfdir ?= $(PREFIX)/etc
 unitdir    ?= $(libdir)/systemd/system
+# The programs are installed without what a debugger needs; "make install STRIP=" leaves it in them.
+STRIP      ?= strip
 
 ifeq ($(origin CC),default)
 CC = gcc
@@ -98,8 +100,20 @@ DIRECTORIES = sbindir libdir libexecdir includedir datadir mandir sysconfdir uni
 install: all ## install it under PREFIX=/usr/local, with DESTDIR and the usual variables
 uninstall: ## remove what "make install" has installed
 install uninstall:
-	@BUILD='$(BUILD)' VERSION='$(VERSION)' ENDPOINTS='$(ENDPOINTS)' DESTDIR='$(DESTDIR)' \
-		$(foreach name,$(DIRECTORIES),$(name)='$($(name))') conf/install/files $@
+	@VERSION='$(VERSION)' ENDPOINTS='$(ENDPOINTS)' STRIP='$(STRIP)' \
+		$(foreach name,BUILD DESTDIR $(DIRECTORIES),$(name)='$(subst ','\'',$($(name)))') conf/install/files $@
+
+dist: ## make a tarball of the sources in build/
+	@BUILD='$(BUILD)' VERSION='$(VERSION)' conf/install/dist
+
+# who answers for the packages: make deb MAINTAINER='Your Name <you@example.org>'
+MAINTAINER ?= duplex authors <maintainers@duplex.invalid>
+DEPS_DEB    = build-essential debhelper libfcgi-dev libhiredis-dev libmd-dev
+deps-deb: ## install what "make deb" needs
+	@conf/install/packages $(DEPS_DEB)
+
+deb: dist ## build the Debian packages duplex and duplex-dev in build/
+	@BUILD='$(BUILD)' VERSION='$(VERSION)' MAINTAINER='$(MAINTAINER)' conf/install/deb
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
@@ -107,7 +121,7 @@ clean: ## remove what was built
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile $(wildcard tests/tests.mk) | expand -t 16
 
-.PHONY: all deps run install uninstall clean help
+.PHONY: all deps run install uninstall dist deps-deb deb clean help
 .SECONDARY:
 # With -j too, what "make deps run" installs is there before anything is built.
 ifneq ($(filter deps%,$(MAKECMDGOALS)),)

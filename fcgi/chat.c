@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -193,16 +192,15 @@ static void publish(struct chat *chat, const struct publication *publication,
  * to the body, or less if the client is gone (RFC 3875 4.2). */
 static int read_form(const struct request *request, char body[BODY_SIZE + 1], size_t *size)
 {
-	const char *length = request->content_length;
-	bool is_told = length && length[0];
-	size_t told = is_told ? strtoul(length, NULL, 10) : BODY_SIZE + 1;
+	size_t told;
+	int refused = http_content_length(request->content_length, BODY_SIZE, &told);
 
-	if (is_told && told > BODY_SIZE)
-		return 413;
+	if (refused)
+		return refused;
 	*size = request->read_body(request->body, body, told);
 	if (*size > BODY_SIZE)
 		return 413;
-	return is_told && *size < told ? 400 : 0;
+	return told <= BODY_SIZE && *size < told ? 400 : 0;
 }
 
 /* Returns the status to answer with, or 0 if the request may publish. */

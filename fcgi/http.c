@@ -47,6 +47,22 @@ void http_request(char **envp, struct request *request)
 		request->path[0] = '\0';
 }
 
+int http_content_length(const char *text, size_t most, size_t *length)
+{
+	*length = most + 1;
+	if (text == NULL || strcmp(text, "") == 0 || strcmp(text, "-1") == 0)
+		return 0;
+	if (text[strspn(text, "0123456789")] != '\0')
+		return 400;
+	*length = 0;
+	for (; *text; text++) {
+		*length = *length * 10 + (size_t)(*text - '0');
+		if (*length > most)
+			return 413;
+	}
+	return 0;
+}
+
 /* the statuses that this program answers, RFC 9110 15 */
 static const struct {
 	int status;

@@ -41,6 +41,12 @@ enum { HTTP_HEAD_SIZE = 1024 };
  * its body is read. */
 void http_request(char **envp, struct request *request);
 
+/* Reads CONTENT_LENGTH (RFC 3875 4.1.2), for a body of at most this many bytes. Returns 0, or the
+ * status to answer: 400 if it is not a number, 413 if it is more. *length is most + 1 if nobody
+ * knows the length, so that all there is is read: it is NULL or empty, or -1, as Caddy has it for
+ * a body that comes in chunks. */
+int http_content_length(const char *text, size_t most, size_t *length);
+
 /* Makes a plain text response that no cache keeps. The body stays the caller's. */
 void http_text(struct response *response, int status, const char *body, size_t length);
 

@@ -2,10 +2,11 @@
 ROOMS = ws fcgi html conf faults bench
 
 # The packages of all of them, by names that Debian 12 and 13 have. libclang-rt-dev is for libFuzzer and the sanitizers of clang,
-# debootstrap for check-fresh, firefox-esr, webkit2gtk-driver and xvfb for the pages in further browsers, npm for axe-core.
-DEPS_CHECK = $(DEPS_RUN) $(call packages,$(SERVERS)) lighttpd-mod-openssl \
+# debootstrap for check-fresh, firefox-esr, webkit2gtk-driver and xvfb for the pages in further browsers, npm for axe-core, lua5.4 and nodejs for
+# the endpoints of ws/README.md in these languages, lintian for the packages of "make deb", patch for what "make install" tells to merge.
+DEPS_CHECK = $(DEPS_RUN) $(DEPS_DEB) $(call packages,$(SERVERS)) lighttpd-mod-openssl \
              clang clang-format clang-tidy cppcheck gcovr libclang-rt-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
-             apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox debootstrap \
+             apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox debootstrap lintian patch lua5.4 nodejs \
              python3 python3-selenium chromium chromium-driver chromium-sandbox \
              firefox-esr webkit2gtk-driver xvfb $(if $(shell command -v npm),,npm)
 DEPS_BENCH = $(DEPS_RUN) lighttpd python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
@@ -83,7 +84,7 @@ $(BUILD)/bench/libwebsockets: BENCH_LIBS = -lwebsockets
 $(addprefix $(BUILD)/bench/,load fanout smallest-fcgi libwebsockets):
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(BENCH_LIBS) $(LDLIBS)
-$(BUILD)/bench/echo-musl: ws/echo.c $(filter-out $(patsubst %,\%/%.c,push reader channel stream memory limit redis redis-keep redis-settings redis-address redis-tls lookup handshake-answer),$(wildcard ws/lib/*.c)) $(wildcard ws/lib/*.h)
+$(BUILD)/bench/echo-musl: ws/echo.c $(filter-out $(patsubst %,\%/%.c,push reader channel stream memory limit redis redis-keep redis-settings redis-address redis-tls lookup),$(wildcard ws/lib/*.c)) $(wildcard ws/lib/*.h)
 	@mkdir -p $(@D)
 	musl-gcc $(ALL_CFLAGS) -DDUPLEX_VERSION='"$(VERSION)"' $(ENDPOINT_LDFLAGS) -o $@ $(filter %.c,$^)
 # make has read its files before "make deps-check check" installs anything, so a make of its own looks what there is.
@@ -107,7 +108,7 @@ check-slow: all ## run the tests that take minutes
 	@BUILD='$(BUILD)' $(CHECK) $(wildcard tests/slow/*.t)
 check-slow: LIMIT = 1800
 
-check-fresh: ## type the README's commands on a bare Debian: SUITE=bookworm or trixie (WHO='root user' WHAT='run check')
+check-fresh: ## type the README's commands on a bare Debian: SUITE=bookworm or trixie (WHO='root user' WHAT='run check deb')
 	@SUITE='$(SUITE)' $(if $(WHO),WHO='$(WHO)') $(if $(WHAT),WHAT='$(WHAT)') PYTHONDONTWRITEBYTECODE=1 tests/conf/check-fresh
 
 check-asan: ## run the tests with AddressSanitizer and UndefinedBehaviorSanitizer

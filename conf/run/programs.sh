@@ -18,7 +18,7 @@ start_websocketd() {
 		websocketd_port=$((20000 + RANDOM % 12000))
 		start websocketd websocketd --address=127.0.0.1 --port="$websocketd_port" --origin=https://duplex.invalid \
 			--maxforks=2000 --loglevel=error \
-			--passenv=WEBSOCKET_MAX_MESSAGE,DUPLEX_REDIS,DUPLEX_REDIS_FILE,DUPLEX_MAX_PUBLISH,SSL_CERT_FILE,ASAN_OPTIONS,UBSAN_OPTIONS "${what[@]}" > >(printable) 2>&1
+			"--passenv=PATH,WEBSOCKET_MAX_MESSAGE,DUPLEX_REDIS,DUPLEX_REDIS_FILE,DUPLEX_MAX_PUBLISH,SSL_CERT_FILE,ASAN_OPTIONS,UBSAN_OPTIONS${PASSENV:+,$PASSENV}" "${what[@]}" > >(printable) 2>&1
 		while is_running "$started"; do
 			is_listening "$websocketd_port" "$started" && return
 			sleep 0.02

@@ -15,7 +15,7 @@ stack.need("mandoc")
 HEADERS = {"ws/lib/websocket.3": "ws/lib/websocket.h", "ws/lib/websocket_subscribe.3": "ws/lib/push.h"}
 # what the library itself is linked with
 NEEDED = re.findall(r"-l(?!websocket)\w+", re.search(r"^Libs: (.*)", (stack.ROOT / "ws/lib/duplex.pc").read_text(), re.M)[1])
-PAGES = (*HEADERS, "conf/duplex.7", "fcgi/duplex-fcgi.8")
+PAGES = (*HEADERS, "conf/duplex.7", "conf/duplex-check.8", "fcgi/duplex-fcgi.8")
 
 
 def source(page):

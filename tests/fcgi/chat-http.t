@@ -142,7 +142,10 @@ def check_cgi():
     tap.equal(cgi(b"message=hi&" + b"x" * 60000)[0], 413, "a body without CONTENT_LENGTH that is too long is refused with 413")
     tap.equal([cgi(b"message=hi", HTTP_ORIGIN="http://a", **host)[0] for host in ({"HTTP_HOST": "a"}, {"HTTP_HOST": "b"}, {})], [202, 403, 403],
               "an Origin is accepted if it is the Host, and not if it is another or there is no Host")
-    tap.equal([cgi(b"message=hi", CONTENT_LENGTH=length)[0] for length in ("", "0", "50177", "9" * 30)], [202, 400, 413, 413], "CONTENT_LENGTH may be absent, but neither 0 nor more than a form can have")
+    tap.equal([cgi(b"message=hi", CONTENT_LENGTH=length)[0] for length in ("", "-1", "0", "50177", "9" * 30)], [202, 202, 400, 413, 413],
+              "CONTENT_LENGTH may be absent or -1, as Caddy has it for chunks, but neither 0 nor more than a form can have")
+    tap.equal([cgi(b"message=hi", CONTENT_LENGTH=length)[0] for length in ("10x", "+10", " 10", "10 ", "0x10", "-10", "1e1", "10,10")], [400] * 8,
+              "CONTENT_LENGTH is digits alone, or the POST is refused with 400")
     tap.equal(cgi(b"message=hi", DUPLEX_REDIS="/nowhere/redis.sock")[0], 503, "as CGI, /chat is answered 503 without Redis")
     tap.equal(cgi(b"message=hi", DUPLEX_REDIS="127.0.0.1:1")[0], 503, "DUPLEX_REDIS with a port where nobody listens is answered 503")
 

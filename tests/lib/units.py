@@ -30,8 +30,16 @@ def read(path):
     return settings
 
 
+def environment(path):
+    """The variables that a unit sets."""
+    return dict(setting.partition("=")[::2] for setting in read(path).get(("Service", "Environment"), []))
+
+
 def command(path):
-    return shlex.split(read(path)["Service", "ExecStart"][0])
+    """Its command, with ${NAME} expanded as systemd does, which takes "$$" for a dollar sign."""
+    values = environment(path)
+    text = re.sub(r"(?<!\$)\$\{(\w+)\}", lambda match: values.get(match[1], ""), read(path)["Service", "ExecStart"][0])
+    return shlex.split(text)
 
 
 def for_machines(page):

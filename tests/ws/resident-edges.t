@@ -146,6 +146,14 @@ def check_pings():
                 client.send(frames.frame(frames.PONG, frame[1]))
         tap.ok(frame is not None, f"a client that takes all, and answers {pinged} pings that its view does not read, is kept")
         client.close()
+    with Endpoint(VIEWS, WEBSOCKET_PING_SECONDS="1") as views:
+        client = views.connect("/views/poll-busy", after=frames.text(b"x" * 10000) * 4)
+        client.socket.settimeout(3)
+        try:
+            found = client.frame()
+        except TimeoutError:
+            found = "kept"
+        tap.equal(found, "kept", "a client whose messages wait unread is not taken for silent")
     with Endpoint(WEBSOCKET_PING_SECONDS="0", WEBSOCKET_HANDSHAKE_SECONDS="0", WEBSOCKET_MAX_CLIENTS="0", WEBSOCKET_MAX_MEMORY="0", **NO_LIMIT) as echo:
         clients = [echo.connect(after=frames.text(b"hi")) for _ in range(20)]
         tap.equal([client.frame() for client in clients], [(TEXT, b"hi")] * 20, "limits of 0 limit nothing")

@@ -4,6 +4,7 @@ The resident way of an endpoint, asked on its own socket: the handshake, message
 (subprotocols, refusals, close codes, poll), and how it starts, stops and crashes.
 """
 import concurrent.futures
+import contextlib
 import os
 import re
 import resource
@@ -154,6 +155,7 @@ def check_limits():
         one = ["X-Forwarded-For: 10.0.0.1"]
         clients = [echo.connect(fields=one), echo.connect(fields=one)]
         tap.equal(echo.connect(fields=one).status, 429, "a client more of one address than WEBSOCKET_MAX_PER_ADDRESS is refused with 429")
+        tap.equal(echo.connect(fields=["X-Forwarded-For: ::ffff:10.0.0.1"]).status, 429, "its address in the form of IPv6 is the same")
         tap.equal(echo.connect(fields=["X-Forwarded-For: 10.0.0.2"]).status, 101, "one of another address is not")
         clients += [echo.connect(fields=[f"X-Forwarded-For: 2001:db8:0:1::{number}"]) for number in (1, 2)]
         tap.equal(echo.connect(fields=["X-Forwarded-For: 2001:db8:0:1:ffff::3"]).status, 429, "of an IPv6 network of /64 as many")
@@ -237,6 +239,29 @@ def check_crash():
             tap.ok(len(views.log()) == 1 and wanted in views.log()[0], f"{path}: one line tells why: {views.log()}")
 
 
+def check_replacement():
+    """A supervisor starts another worker for one that crashes; the clients of the others notice nothing."""
+    with Endpoint(VIEWS, workers=0) as views, subprocess.Popen(
+            ["multiwatch", "-f", "2", "-r", "1000000", "-t", "1", "--", VIEWS], stdin=views.listener, stdout=subprocess.DEVNULL,
+            stderr=views.log_file, env=views.environment) as supervisor:
+        tap.ok(stack.wait_until(lambda: len(stack.children(supervisor.pid)) == 2, 30), "two workers run under multiwatch")
+        before = set(stack.children(supervisor.pid))
+        clients = [views.connect("/views/echo") for _ in range(20)]
+        crasher = views.connect(head=b"")
+        crasher.send(crasher.head("/views/crash"))
+        crasher.take_answer()
+        tap.ok(stack.wait_until(lambda: len(now := set(stack.children(supervisor.pid))) == 2 and now != before, 30), "one that crashes is replaced")
+        served = 0
+        for client in clients:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                client.send(frames.text(b"hi"))
+                served += client.frame() == (TEXT, b"hi")
+        tap.ok(0 < served < len(clients), f"the {served} clients of the other are served as before")
+        tap.equal(views.connect("/views/echo", after=frames.text(b"hi")).frame(), (TEXT, b"hi"), "and so is a new one")
+        supervisor.terminate()
+        tap.ok(supervisor.wait(30) is not None, "multiwatch ends")
+
+
 check_messages()
 check_violations()
 check_api()
@@ -245,4 +270,6 @@ check_limits()
 check_start()
 check_stop()
 check_crash()
+if not stack.SANITIZED:
+    check_replacement()
 tap.done()

@@ -1,8 +1,11 @@
 #include "crash.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { LINE_SIZE = 512, STACK_SIZE = 16384 };
@@ -10,6 +13,7 @@ enum { LINE_SIZE = 512, STACK_SIZE = 16384 };
 /* It has a value so that it lies beside other variables that have one: what is zero at first would
  * take a page of its own in every endpoint. */
 static struct crash watched = {.name = "?"};
+static bool is_view_over = true;
 
 static const struct {
 	int number;
@@ -50,22 +54,26 @@ static const char *name_of(int number)
 	return "a signal";
 }
 
-static void tell(int number, siginfo_t *info, void *context)
+static void add_who(char line[LINE_SIZE])
 {
-	bool is_address = number == SIGSEGV || number == SIGBUS;
-	char line[LINE_SIZE] = "";
-
-	(void)context;
 	add(line, watched.name);
 	add(line, ": ");
 	if (watched.address) {
 		add(line, watched.address);
 		add(line, ": ");
 	}
-	if (is_address && watched.has_run_over && watched.has_run_over(info->si_addr))
-		add(line, "a view ran over its stack of 64 KiB: ");
-	add(line, "the program was ended by ");
-	add(line, name_of(number));
+}
+
+void crash_wait_for_log(void)
+{
+	int unread = 0;
+
+	for (int i = 0; i < 50 && ioctl(STDERR_FILENO, FIONREAD, &unread) == 0 && unread > 0; i++)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+static void write_line(char line[LINE_SIZE])
+{
 	if (watched.clients) {
 		add(line, ", with its clients: ");
 		add_number(line, *watched.clients);
@@ -73,7 +81,42 @@ static void tell(int number, siginfo_t *info, void *context)
 	add(line, "\n");
 	ssize_t written = write(STDERR_FILENO, line, strlen(line));
 	(void)written;
+	crash_wait_for_log();
+}
+
+static void tell(int number, siginfo_t *info, void *context)
+{
+	bool is_address = number == SIGSEGV || number == SIGBUS;
+	char line[LINE_SIZE] = "";
+
+	(void)context;
+	add_who(line);
+	if (is_address && watched.has_run_over && watched.has_run_over(info->si_addr))
+		add(line, "a view ran over its stack of 64 KiB: ");
+	add(line, "the program was ended by ");
+	add(line, name_of(number));
+	write_line(line);
 	raise(number); /* SA_RESETHAND: this time it ends the process */
+}
+
+#ifdef __GLIBC__ /* musl has no on_exit(3) */
+static void tell_status(int status, void *unused)
+{
+	char line[LINE_SIZE] = "";
+
+	(void)unused;
+	if (is_view_over)
+		return;
+	add_who(line);
+	add(line, "the program called exit, with status ");
+	add_number(line, (size_t)(status & 0xff));
+	write_line(line);
+}
+#endif
+
+void crash_view_is_over(void)
+{
+	is_view_over = true;
 }
 
 void crash_watch(const struct crash *crash)
@@ -88,6 +131,10 @@ void crash_watch(const struct crash *crash)
 	};
 
 	watched = *crash;
+	is_view_over = false;
+#ifdef __GLIBC__
+	on_exit(tell_status, NULL);
+#endif
 	if (stack == MAP_FAILED || sigaltstack(&alternate, NULL) < 0)
 		return;
 	for (size_t i = 0; i < FATAL; i++)

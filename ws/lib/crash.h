@@ -14,9 +14,17 @@ struct crash {
 };
 
 /*
- * From now on a fatal signal writes one line to standard error before it ends the process:
+ * From now on a fatal signal writes one line to standard error before it ends the process, and so
+ * does exit(3), which a view has no reason to call:
  *	NAME: ADDRESS: the program was ended by SIGSEGV
+ *	NAME: ADDRESS: the program called exit, with status 3
  */
 void crash_watch(const struct crash *crash);
+
+/* The process may call exit(3) from now on: nothing is written about it. */
+void crash_view_is_over(void);
+
+/* Waits briefly until websocketd has read our standard error: it discards the rest when we exit. */
+void crash_wait_for_log(void);
 
 #endif

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -44,20 +43,6 @@ static void set_batch_policy(void)
 		syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &(struct sched_param){0});
 }
 
-static void rest(long milliseconds)
-{
-	nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000}, NULL);
-}
-
-/* Waits briefly until websocketd has read our standard error: it discards the rest when we exit. */
-static void wait_for_log(void)
-{
-	int unread = 0;
-
-	for (int i = 0; i < 50 && ioctl(STDERR_FILENO, FIONREAD, &unread) == 0 && unread > 0; i++)
-		rest(1);
-}
-
 /* Closes the pipes and waits a little: websocketd logs an error for a pipe whose process is gone
  * before it has seen the pipe's end. */
 static void close_and_linger(struct websocket *ws)
@@ -66,7 +51,7 @@ static void close_and_linger(struct websocket *ws)
 #ifndef __SANITIZE_ADDRESS__ /* which reports at the exit */
 	close(STDERR_FILENO);
 #endif
-	rest(10);
+	nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 }
 
 /* true if the program's first argument is this; websocket_run is given no argv */
@@ -161,11 +146,12 @@ static int serve_one(const char *name, size_t max_message, void (*view)(struct w
 	ws->log_name = name;
 	crash_watch(&(struct crash){.name = name, .address = lines_address(ws)});
 	view(ws);
+	crash_view_is_over();
 
 	bool failed = websocket_reason(ws) != NULL;
 	if (failed)
 		connection_log(ws, websocket_reason(ws));
-	wait_for_log();
+	crash_wait_for_log();
 	close_and_linger(ws);
 	return failed;
 }
@@ -192,5 +178,7 @@ int websocket_run(void (*view)(struct websocket *ws))
 	set_batch_policy();
 	if (by_websocketd)
 		return serve_one(name, limits.max_message, view);
-	return serve(name, &limits, view);
+	int status = serve(name, &limits, view);
+	crash_view_is_over();
+	return status;
 }
