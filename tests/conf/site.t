@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import subprocess
@@ -44,13 +45,15 @@ def ask(path, *arguments):
     return output[-3:], output[:-3]
 
 
-async def converse(path, **options):
+async def converse(path, message="hi", **options):
     try:
         async with rfc6455.connect(f"ws://localhost{path}", **options) as client:
-            await client.send("hi")
+            await client.send(message)
             return await asyncio.wait_for(client.recv(), 60)
     except rfc6455.Refused as error:
         return error.status
+    except ConnectionRefusedError:
+        return None  # the web server is being restarted
 
 
 def log():
@@ -97,6 +100,32 @@ def check_chat(server, service, tree):
     path.write_text(shipped)
 
 
+def resident_commands(server):
+    """What conf/README.md has for a resident endpoint: its commands, for lighttpd with the entry of the table under them."""
+    text = (stack.ROOT / "conf/README.md").read_text()
+    lines = re.search(r"```sh\n(sed [^\n]*RESIDENT.*?)```", text, re.S)[1].splitlines()
+    if server == "lighttpd":
+        entry = re.search(r"^\| `lighttpd\.conf`, or `duplex-local\.conf` \| `(.*)` \|$", text, re.M)[1].replace("echo chat", "echo")
+        return [f"echo '{entry}' >>/etc/lighttpd/duplex-local.conf", lines[1], lines[2].replace("apache2", "lighttpd")]
+    return lines
+
+
+def check_resident(server, service, tree):
+    newline = "a\nb"
+    fragment = pathlib.Path("/usr/local/etc/duplex", f"{server.lower()}.conf")
+    shipped = fragment.read_text()
+    tap.equal(asyncio.run(converse("/echo", message=newline)), "a", "before that websocketd serves the echo, and makes two messages of one with a newline")
+    for line in resident_commands(server):
+        shell(line, tree)
+    tap.ok(stack.wait_until(lambda: asyncio.run(converse("/echo", message=newline)) == newline, 60), "the echo is resident, and a text with a newline is one message")
+    tap.equal(asyncio.run(converse("/serialize/echo/", message=newline)), newline, "/serialize/echo/ is one of it")
+    tap.equal(asyncio.run(converse("/echo", origin="http://evil.example")), 403, "a resident endpoint too refuses a WebSocket from another site's page")
+    socket = pathlib.Path("/run/duplex/ws/echo.sock").stat()
+    tap.equal((pwd.getpwuid(socket.st_uid).pw_name, socket.st_mode & 0o777), ("www-data", 0o600), "only the web server may open its socket")
+    shell("systemctl disable --now duplex-resident@echo.socket", tree)
+    fragment.write_text(shipped)
+
+
 def listening():
     output = subprocess.run(["ss", "-Hltn"], capture_output=True).stdout.decode()
     return [line.split()[3] for line in output.splitlines()]
@@ -116,6 +145,7 @@ def check_server(name, service):
         shell("systemctl restart duplex-ws", tree)
         tap.ok(stack.wait_until(lambda: asyncio.run(converse("/echo")) == "hi", 60), "websocketd is restarted")
         check_chat(name, service, tree)
+        check_resident(name, service, tree)
         tap.equal(log(), [], "nothing is in the log of the installed site")
         shell("systemctl disable --now duplex-fcgi.socket duplex-fcgi duplex-ws", tree)
         shell("make uninstall", tree)
