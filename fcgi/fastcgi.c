@@ -203,10 +203,11 @@ bool fastcgi_refuse(int connection, unsigned int id, int status)
 		0, FCGI_RESPONDER,     0,    0,   0, 0, 0, 0, 1, FCGI_PARAMS, high, low, 0, 0, 0, 0,
 		1, FCGI_STDIN,         high, low, 0, 0, 0, 0,
 	};
+	struct request request;
 	struct response response;
 
 	set_deadline();
-	if (!read_bytes(bytes, sizeof bytes, connection, NULL, NULL, NULL)) {
+	if (!read_bytes(bytes, sizeof bytes, connection, NULL, &request, &response)) {
 		close(connection);
 		return false;
 	}

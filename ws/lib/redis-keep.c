@@ -69,9 +69,8 @@ int redis_keep(struct redis **redis, int lookup_ms, const char **reason)
 void redis_prepare(void)
 {
 	struct redis_address address;
-	const char *why;
 
-	if (redis_settings_read(&address, &why) == 0 && address.host)
+	if (redis_settings_read(&address, &(const char *){NULL}) == 0 && address.host)
 		lookup_start(address.host);
 	redis_address_free(&address);
 }
