@@ -13,6 +13,7 @@ import threading
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import fcgi
+import served
 import stack
 import tap
 
@@ -36,7 +37,7 @@ def check_cgi():
     tap.equal((result.returncode, result.stderr), (0, b""), "as CGI, the program exits with 0 and says nothing")
     tap.equal(result.stdout, b"Status: 200 OK\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
               b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\n\r\nhi", "as CGI, the answer has its headers and the message")
-    page = (stack.ROOT / "html/echo.html").read_bytes()
+    page = served.file("echo.html")
     tap.equal(body(run(REQUEST_METHOD="GET", SCRIPT_NAME="/echo").stdout), page, "as CGI without QUERY_STRING, /echo is the page")
     with open("/dev/full", "wb") as full:
         result = subprocess.run([DUPLEX], stdin=subprocess.DEVNULL, cwd=stack.ROOT, stdout=full, stderr=subprocess.PIPE,

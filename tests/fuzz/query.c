@@ -187,9 +187,13 @@ static enum place plain_route(const char *path)
 					    "/echo/words.js",
 					    "/echo/cost.js",
 					    "/echo/chat.js",
+					    "/echo/chat.css",
+					    "/echo/chat-words.js",
+					    "/echo/language.js",
 					    "/echo/reconnecting-socket.js"};
 
-	if (strcmp(path, "/echo") == 0 || strcmp(path, "/serialize/echo/") == 0)
+	if (strcmp(path, "/echo") == 0 || strcmp(path, "/echo/") == 0 ||
+	    strcmp(path, "/serialize/echo/") == 0)
 		return ECHO;
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
 		if (strcmp(path, files[i]) == 0)
