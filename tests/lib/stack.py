@@ -27,7 +27,8 @@ USER = 65534 if os.geteuid() == 0 else None  # an ordinary user to run as
 # to notice that their processes are gone.
 ORDINARY = re.compile(
     r"run: http://|:notice\]|\"level\":\"info\"|\| (INFO|ACCESS) +\||server (started|stopped)|Unexpected error while reading STD(ERR|OUT) from process"
-    r"|read\(\) \d+ \d+: Connection reset by peer|SIG(INT|TERM|KILL) unsuccessful to \d+: os: process already finished")
+    r"|read\(\) \d+ \d+: Connection reset by peer|SIG(INT|TERM|KILL) unsuccessful to \d+: os: process already finished"
+    r"|ASan doesn't fully support makecontext")
 
 # When a client is gone while websocketd 0.4.1 writes to it, it panics, is recovered by Go's HTTP server, and prints the
 # stack of that one connection
