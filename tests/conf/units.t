@@ -173,6 +173,7 @@ def check_resident():
     tap.equal(len(workers), 2, "duplex-resident@: DUPLEX_WORKERS is the number of its workers")
     os.kill(workers[0], signal.SIGKILL)
     tap.ok(stack.wait_until(lambda: len(set(stack.children(multiwatch)) - set(workers)) == 1, 30), "duplex-resident@: another worker takes the place of one that was killed")
+    stack.wait_until(lambda: all(map(resident.takes_signals, stack.children(multiwatch))), 30)  # it does not tell one that is just starting
     settings = units.read(unit)
     memory, files = int(settings["Service", "MemoryMax"][0].rstrip("G")) << 30, int(settings["Service", "LimitNOFILE"][0])
     tap.ok(files >= 10000 + 1000 + 50, "duplex-resident@: LimitNOFILE is enough for WEBSOCKET_MAX_CLIENTS and those that are refused")

@@ -6,6 +6,7 @@ The resident way of an endpoint, asked on its own socket: the handshake, message
 import concurrent.futures
 import contextlib
 import os
+import pathlib
 import re
 import resource
 import signal
@@ -20,7 +21,7 @@ import frames
 import stack
 import tap
 from frames import BINARY, CLOSE, PING, PONG, TEXT
-from resident import Endpoint
+from resident import Endpoint, takes_signals
 
 VIEWS = stack.BUILD / "tests/views"
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # for the workers that crash
@@ -239,14 +240,27 @@ def check_crash():
             tap.ok(len(views.log()) == 1 and wanted in views.log()[0], f"{path}: one line tells why: {views.log()}")
 
 
+def two_take_signals(supervisor):
+    children = stack.children(supervisor)
+    return len(children) == 2 and all(map(takes_signals, children))
+
+
+def sockets(pid):
+    """How many clients a worker has."""
+    links = [os.readlink(path) for path in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
+    return sum(link.startswith("socket:") for link in links) - 1
+
+
 def check_replacement():
     """A supervisor starts another worker for one that crashes; the clients of the others notice nothing."""
     with Endpoint(VIEWS, workers=0) as views, subprocess.Popen(
             ["multiwatch", "-f", "2", "-r", "1000000", "-t", "1", "--", VIEWS], stdin=views.listener, stdout=subprocess.DEVNULL,
             stderr=views.log_file, env=views.environment) as supervisor:
-        tap.ok(stack.wait_until(lambda: len(stack.children(supervisor.pid)) == 2, 30), "two workers run under multiwatch")
+        tap.ok(stack.wait_until(lambda: two_take_signals(supervisor.pid), 30), "two workers run under multiwatch")
         before = set(stack.children(supervisor.pid))
-        clients = [views.connect("/views/echo") for _ in range(20)]
+        clients = [views.connect("/views/echo")]
+        while len(clients) < 500 and not all(map(sockets, before)) or len(clients) < 20:
+            clients.append(views.connect("/views/echo"))
         crasher = views.connect(head=b"")
         crasher.send(crasher.head("/views/crash"))
         crasher.take_answer()
@@ -258,8 +272,10 @@ def check_replacement():
                 served += client.frame() == (TEXT, b"hi")
         tap.ok(0 < served < len(clients), f"the {served} clients of the other are served as before")
         tap.equal(views.connect("/views/echo", after=frames.text(b"hi")).frame(), (TEXT, b"hi"), "and so is a new one")
+        stack.wait_until(lambda: two_take_signals(supervisor.pid), 30)  # multiwatch does not tell a worker that it is just starting
         supervisor.terminate()
-        tap.ok(supervisor.wait(30) is not None, "multiwatch ends")
+        tap.ok(stack.wait_until(lambda: supervisor.poll() is not None, 30), "multiwatch ends")
+        supervisor.kill()
 
 
 check_messages()
