@@ -42,11 +42,11 @@ struct waiting {
 void waiting_init(struct waiting *waiting);
 
 /* Adds a connection, whose request is coming and whose descriptor is the set's from now on. Returns
- * NULL if there is no memory, or too many are there: then the descriptor stays the
+ * NULL if memory is short, or too many are waiting: then the descriptor stays the
  * caller's. */
 struct connection *waiting_add(struct waiting *waiting, int fd);
 
-/* Keeps further bytes of its request. Returns false if there is no memory, or WAITING_MEMORY_MAX
+/* Keeps further bytes of its request. Returns false if memory is short, or WAITING_MEMORY_MAX
  * would be exceeded: then nothing has changed. */
 bool waiting_keep(struct waiting *waiting, struct connection *connection, const void *bytes,
 		  size_t length);
@@ -67,7 +67,7 @@ struct connection *waiting_longest(const struct waiting *waiting);
  */
 struct connection *waiting_expired(const struct waiting *waiting, int64_t limit);
 
-/* Milliseconds until there is such a one, or -1 if there is no connection: as epoll_wait(2) has it.
+/* Milliseconds until the time of one is up, or -1 if none is waiting, as epoll_wait(2) takes them.
  */
 int waiting_timeout(const struct waiting *waiting, int64_t limit);
 
