@@ -107,7 +107,9 @@ def check_online_while_connecting():
     forwarder.freeze(lambda is_websocket, is_old: is_old)
     page.run("socket.close()")
     forwarder.freeze(EVERYTHING)
+    before = forwarder.handshakes
     page.click("connect")
+    stack.wait_until(lambda: forwarder.handshakes > before)
     forwarder.freeze(lambda is_websocket, is_old: is_old)
     time.sleep(0.5)  # what must not happen has time to
     tap.equal(page.state(), "connecting", "an attempt that was begun without a network stays without an answer")

@@ -9,6 +9,7 @@ class Forwarder:
         self.frozen = lambda is_websocket, is_old: False
         self.changed = threading.Condition()
         self.age = 0
+        self.handshakes = 0  # WebSocket's, those that are frozen among them
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -34,7 +35,7 @@ class Forwarder:
     def serve(self, client, born):
         try:
             head = client.recv(65536)
-            kind = [b"upgrade: websocket" in head.lower()]
+            kind = [self.is_handshake(head)]
             self.wait(kind, born)
             server = socket.create_connection(("127.0.0.1", self.target))
             server.sendall(head)
@@ -44,6 +45,12 @@ class Forwarder:
         for source, target in ((client, server), (server, client)):
             threading.Thread(target=self.pump, args=(source, target, kind, born), daemon=True).start()
 
+    def is_handshake(self, data):
+        found = b"upgrade: websocket" in data.lower()
+        with self.changed:
+            self.handshakes += found
+        return found
+
     def wait(self, kind, born):
         with self.changed:
             self.changed.wait_for(lambda: not self.frozen(kind[0], born < self.age))
@@ -51,7 +58,7 @@ class Forwarder:
     def pump(self, source, target, kind, born):
         try:
             while data := source.recv(65536):
-                kind[0] = kind[0] or b"upgrade: websocket" in data.lower()
+                kind[0] = kind[0] or self.is_handshake(data)
                 self.wait(kind, born)
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
