@@ -68,7 +68,7 @@ $(BUILD)/obj/fcgi/main.o $(BUILD)/obj/ws/lib/run.o: Makefile
 SOURCE_URL =
 $(BUILD)/obj/fcgi/files.o: CPPFLAGS += -DDUPLEX_SOURCE='"$(SOURCE_URL)"'
 
-$(LIB): $(call objects,ws/lib/*.c ws/lib/resident/*.c)
+$(LIB): $(call objects,ws/lib/*.c ws/lib/push/*.c ws/lib/resident/*.c)
 	rm -f $@
 	$(AR) rcs $@ $^
 

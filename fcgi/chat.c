@@ -1,5 +1,5 @@
 #include "chat.h"
-#include "channel.h"
+#include "push/channel.h"
 #include "query.h"
 #include "view.h"
 

@@ -1,7 +1,7 @@
 /* duplex: the HTTP side, as a FastCGI program or, started by hand, as a CGI program */
 #include "cgi.h"
-#include "limit.h"
-#include "redis-settings.h"
+#include "push/limit.h"
+#include "push/redis-settings.h"
 #include "worker.h"
 
 #include <err.h>

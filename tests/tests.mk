@@ -84,7 +84,7 @@ $(BUILD)/bench/libwebsockets: BENCH_LIBS = -lwebsockets
 $(addprefix $(BUILD)/bench/,load fanout smallest-fcgi libwebsockets):
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PROGRAM_LDFLAGS) -o $@ $^ $(BENCH_LIBS) $(LDLIBS)
-$(BUILD)/bench/echo-musl: ws/echo.c $(filter-out $(patsubst %,\%/%.c,push reader channel stream memory limit redis redis-keep redis-settings redis-address redis-tls lookup),$(wildcard ws/lib/*.c)) $(wildcard ws/lib/*.h)
+$(BUILD)/bench/echo-musl: ws/echo.c $(wildcard ws/lib/*.[ch])
 	@mkdir -p $(@D)
 	musl-gcc $(ALL_CFLAGS) -DDUPLEX_VERSION='"$(VERSION)"' $(ENDPOINT_LDFLAGS) -o $@ $(filter %.c,$^)
 # make has read its files before "make deps-check check" installs anything, so a make of its own looks what there is.
@@ -123,7 +123,7 @@ check-valgrind: unit ## run the tests in C under valgrind, and tests of the whol
 	@BUILD='$(BUILD)/valgrind' $(CHECK) tests/ws/echo.t tests/fcgi/http.t tests/ws/websocket.t tests/ws/resident.t
 	@cat $(BUILD)/valgrind/log/* >&2; test -z "$$(cat $(BUILD)/valgrind/log/*)"
 
-SOURCES = $(wildcard fcgi/*.c ws/*.c ws/lib/*.c ws/lib/resident/*.c)
+SOURCES = $(wildcard fcgi/*.c ws/*.c ws/lib/*.c ws/lib/*/*.c)
 ANALYZE = -std=c11 -D_GNU_SOURCE -Iws/lib -DDUPLEX_VERSION='"$(VERSION)"'
 # What cppcheck is not asked: the parameters of a view are those of every view, an array at the end of what is const is not
 # const for it, an empty loop has a "continue", and where it did not try every branch it need not say so.
@@ -139,7 +139,7 @@ COVERED = $(UNIT_TESTS) $(BUILD)/faults/api $(wildcard tests/faults/*.t) \
           $(patsubst %,tests/ws/%.t,echo websocket flood chat chat-limits chat-resident resident resident-edges) \
           $(patsubst %,tests/fcgi/%.t,fastcgi http chat-http chat-dns chat-tls) tests/html/chat-page.t
 # TLS for Redis is reached only where hiredis has it.
-GCOVR   = gcovr --root . --filter fcgi/ --filter ws/ $(if $(wildcard /usr/include/hiredis/hiredis_ssl.h),,--exclude ws/lib/redis-tls.c) --fail-under-line 95 --fail-under-branch 90 $(BUILD)
+GCOVR   = gcovr --root . --filter fcgi/ --filter ws/ $(if $(wildcard /usr/include/hiredis/hiredis_ssl.h),,--exclude ws/lib/push/redis-tls.c) --fail-under-line 95 --fail-under-branch 90 $(BUILD)
 coverage: ## measure how much of fcgi/ and ws/ the tests reach: 95 % of the lines and 90 % of the branches, or it fails
 	rm -rf $(BUILD)/coverage
 	$(MAKE) run-coverage BUILD=$(BUILD)/coverage HARDENING= CFLAGS='-O0 -g --coverage -fprofile-abs-path'

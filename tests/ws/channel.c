@@ -1,5 +1,5 @@
 /* The parts of channels that need no Redis: names, ids, and the line of JSON. */
-#include "channel.h"
+#include "push/channel.h"
 #include "edge.h"
 #include "tap.h"
 

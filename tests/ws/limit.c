@@ -1,5 +1,5 @@
 /* Which addresses count as one client for the limit, and which values the limit takes. */
-#include "limit.h"
+#include "push/limit.h"
 #include "tap.h"
 
 #include <errno.h>

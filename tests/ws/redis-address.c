@@ -1,8 +1,8 @@
 /* The addresses of Redis as users write them: what is understood of each, and what is said of one
  * that cannot be used. */
-#include "redis-address.h"
+#include "push/redis-address.h"
 #include "edge.h"
-#include "redis-settings.h"
+#include "push/redis-settings.h"
 #include "tap.h"
 
 #include <errno.h>
