@@ -1,5 +1,6 @@
 #include "crash.h"
 #include "lines.h"
+#include "resident/helper.h"
 #include "resident/serve.h"
 #include "settings.h"
 
@@ -110,6 +111,10 @@ static bool is_given_listening_socket(void)
 bool serve_is_running(void)
 {
 	return false;
+}
+
+void helper_prepare(void)
+{
 }
 
 int serve(const char *name, const struct limits *limits, void (*view)(struct websocket *ws))

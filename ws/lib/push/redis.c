@@ -1,4 +1,5 @@
 #include "redis.h"
+#include "aside.h"
 #include "lookup.h"
 #include "redis-tls.h"
 
@@ -51,17 +52,15 @@ static long long milliseconds(void)
 
 void redis_begin(struct redis *redis)
 {
-	redis->deadline = milliseconds() + REDIS_OPERATION_MS;
+	redis->deadline = milliseconds() + REDIS_OPERATION_MS - aside_waited_ms();
 }
 
 /* waits until the connection is readable or writable, but not beyond the operation's second */
 static int wait_for(struct redis *redis, short events, const char *overdue)
 {
-	struct pollfd set = {.fd = redis->context->fd, .events = events};
-
 	for (;;) {
 		long long left = redis->deadline - milliseconds();
-		int ready = left > 0 ? poll(&set, 1, (int)left) : 0;
+		int ready = left > 0 ? aside_wait(redis->context->fd, events, (int)left) : 0;
 		if (ready > 0)
 			return 0;
 		if (ready < 0 && errno != EINTR)
@@ -69,6 +68,7 @@ static int wait_for(struct redis *redis, short events, const char *overdue)
 		else if (ready < 0)
 			continue;
 		redis->is_overdue = true;
+		redis_rest(overdue);
 		return redis_fail(redis, overdue);
 	}
 }
@@ -268,6 +268,13 @@ int redis_ask(struct redis *redis, const struct redis_word *words, size_t count,
 		return -1;
 	*reply = received;
 	return keep_reply(redis, &redis->asked, received);
+}
+
+void redis_hold(struct redis *redis)
+{
+	freeReplyObject(redis->received);
+	redis->received = redis->asked;
+	redis->asked = NULL;
 }
 
 int redis_send(struct redis *redis, const struct redis_word *words, size_t count)
