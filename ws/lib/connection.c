@@ -86,7 +86,7 @@ static int limit_to_feed(const struct feed *feed, int timeout_ms)
 
 static bool is_due(const struct feed *feed)
 {
-	return feed && feed->due_ms && time_left(feed->due_ms) == 0;
+	return feed && feed->due_ms && connection_clock() >= feed->due_ms;
 }
 
 /* waits, and lets the feed send what it has */

@@ -63,9 +63,9 @@ static long long milliseconds(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-void redis_rest(const char *reason)
+void redis_rest(const char *reason, int rest_ms)
 {
-	rests_until = milliseconds() + REDIS_REST_MS;
+	rests_until = milliseconds() + rest_ms;
 	snprintf(rest_reason, sizeof rest_reason, "%s", reason);
 }
 
@@ -87,7 +87,7 @@ static struct redis *open_anew(int lookup_ms, const char **reason)
 	if (redis)
 		rests_until = 0;
 	else
-		redis_rest(*reason);
+		redis_rest(*reason, REDIS_REST_MS);
 	return redis;
 }
 

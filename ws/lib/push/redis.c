@@ -68,7 +68,7 @@ static int wait_for(struct redis *redis, short events, const char *overdue)
 		else if (ready < 0)
 			continue;
 		redis->is_overdue = true;
-		redis_rest(overdue);
+		redis_rest(overdue, REDIS_REST_MS);
 		return redis_fail(redis, overdue);
 	}
 }

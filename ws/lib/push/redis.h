@@ -57,8 +57,8 @@ void redis_begin(struct redis *redis);
  */
 int redis_keep(struct redis **redis, int lookup_ms, const char **reason);
 
-/* Lets redis_keep leave Redis alone for a second, for this reason. */
-void redis_rest(const char *reason);
+/* Lets redis_keep leave Redis alone for so long, for this reason. */
+void redis_rest(const char *reason, int rest_ms);
 
 /* Starts to look up the host name in the address, if there is one, so that redis_keep has it. */
 void redis_prepare(void);

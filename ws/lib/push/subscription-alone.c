@@ -44,7 +44,7 @@ static bool send_message(void *context, const char *id, const char *text, size_t
 	char *line = ((struct subscription *)ws->feed)->line;
 
 	/* where it fails the connection is over, and websocket_wait tells why */
-	return websocket_send(ws, line, message_json(id, text, length, line)) == 0;
+	return websocket_send(ws, line, message_json(id, text, length, line)) == 0 || ws->ended;
 }
 
 /* asks for what comes next */
