@@ -3,6 +3,7 @@ import shutil
 import subprocess
 
 from figures import ratio, spread
+from summary import summary
 
 CELLS = ("1x1", "1x64", "50x16", "500x1")
 TITLES = {"duplex": "duplex", "resident": "duplex, resident", "smallest": "smallest libfcgi program", "static": "static file", "musl": "duplex, musl", "cat": "cat"}
@@ -300,7 +301,8 @@ def plot(results, output):
 
 
 def write(results, output):
-    parts = [head(results), must_hold(results), *(SECTIONS[part](results[part]) for part in SECTIONS if part in results)]
+    ratios = summary(results)
+    parts = [head(results), ratios and f"## In six ratios\n\n{ratios}", must_hold(results), *(SECTIONS[part](results[part]) for part in SECTIONS if part in results)]
     if shutil.which("gnuplot"):
         plot(results, output)
     else:
