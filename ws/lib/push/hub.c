@@ -130,15 +130,15 @@ static bool read_once(struct hub *hub)
 	return true;
 }
 
-static void drop(struct hub *hub)
+/* takes it out of the list, if it is there */
+static void forget(const struct hub *hub)
 {
 	struct hub **place = &hubs;
 
-	while (*place != hub)
+	while (*place && *place != hub)
 		place = &(*place)->next;
-	*place = hub->next;
-	reader_close(hub->reader);
-	free(hub);
+	if (*place)
+		*place = hub->next;
 }
 
 /* the work of a hub, which ends with its last subscriber */
@@ -153,7 +153,9 @@ static void work(void *argument)
 	while (hub->reader && hub->first && read_once(hub))
 		;
 	end_all(hub, hub->reader ? reader_why(hub->reader) : why);
-	drop(hub);
+	forget(hub);
+	reader_close(hub->reader);
+	free(hub);
 }
 
 static struct hub *make(const struct place *place)
@@ -178,6 +180,16 @@ void hub_get_last(const char *channel, char id[MESSAGE_ID_SIZE])
 	const struct hub *hub = find(channel);
 
 	message_copy_id(id, hub ? hub->last : "0-0");
+}
+
+void hub_begin_anew(const char *channel, const char *id)
+{
+	struct hub *hub = find(channel);
+
+	if (hub == NULL || strcmp(hub->last, id) != 0)
+		return;
+	end_all(hub, "the channel has begun anew");
+	forget(hub);
 }
 
 int hub_join(struct subscriber *subscriber)

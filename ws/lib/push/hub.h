@@ -31,6 +31,10 @@ void hub_get_last(const char *channel, char id[MESSAGE_ID_SIZE]);
  */
 int hub_join(struct subscriber *subscriber);
 
+/* Sends all away that have joined a channel which was read up to this id, since it has no such
+ * message any more: it has begun anew, as after a failover, with ids that come before. */
+void hub_begin_anew(const char *channel, const char *id);
+
 /* lets it leave if it has joined */
 void hub_leave(struct subscriber *subscriber);
 

@@ -4,6 +4,7 @@
 #include "frames.h"
 #include "hub.h"
 #include "redis-pool.h"
+#include "stream.h"
 #include "subscription.h"
 
 #include <errno.h>
@@ -102,14 +103,31 @@ static void send_gap(struct step *step)
 	send_batch(step);
 }
 
-/* Joins those that have caught up. What was read for them before the last read began was there to
- * be read, unless it has been deleted. */
-static void join(struct step *step, const char *read_before)
+/* Those that have joined had read further when our last read began, which found nothing there: it
+ * was deleted, and we are as far as they are, or the channel has begun anew. */
+static int level_up(struct place *place, struct redis *redis, const char *read_before)
+{
+	struct stream_info info;
+
+	if (stream_get_info(redis, place->channel, &info) < 0)
+		return -1;
+	if (message_is_after(read_before, info.last))
+		hub_begin_anew(place->channel, read_before);
+	else
+		message_copy_id(place->last, read_before);
+	return 0;
+}
+
+/* Joins those that have caught up. */
+static void join(struct step *step, struct redis *redis, const char *read_before)
 {
 	struct subscriber *subscriber = &step->subscription->subscriber;
 
-	if (message_is_after(read_before, subscriber->place.last))
-		message_copy_id(subscriber->place.last, read_before);
+	if (message_is_after(read_before, subscriber->place.last) &&
+	    level_up(&subscriber->place, redis, read_before) < 0) {
+		note_failure(step, redis);
+		return;
+	}
 	int joined = hub_join(subscriber);
 	step->subscription->feed.wants_room = joined == 0;
 	if (joined >= 0)
@@ -137,7 +155,7 @@ static void read_on(void *argument)
 	else
 		send_batch(step);
 	if (step->error == 0 && is_end)
-		join(step, read_before);
+		join(step, redis, read_before);
 	redis_pool_give(redis);
 }
 
