@@ -30,8 +30,7 @@ def add(channel, text):
 
 def kept(channel):
     """The lines of JSON that a client gets of all that is kept."""
-    found = json.loads(redis.ask("--json", "XRANGE", f"duplex:{channel}", "-", "+"))
-    return [{"id": id_, "text": fields[1]} for id_, fields in found]
+    return [{"id": id_, "text": fields[1]} for id_, fields in redis.stream(channel)]
 
 
 def clients_of_redis():
