@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 
 import figures
+import processes
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -93,7 +94,7 @@ class Systems:
                        "DUPLEX_REDIS": str(self.run / "redis.sock"), "WEBSOCKET_MAX_PER_ADDRESS": "0", "DUPLEX_MAX_PUBLISH": "0"}
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment)
         self.processes[name] = process
-        if not figures.wait_until(lambda: self.is_open(where) or process.poll() is not None, 20) or process.poll() is not None:
+        if not processes.wait_until(lambda: self.is_open(where) or process.poll() is not None, 20) or process.poll() is not None:
             self.log.seek(0)
             raise RuntimeError(f"{name} does not start:\n{self.log.read().decode(errors='replace')[-2000:]}")
 
@@ -181,12 +182,12 @@ class Systems:
 
     def quiet(self):
         """Waits until no client's process is left."""
-        return figures.wait_until(lambda: not figures.children(self.processes["websocketd"].pid), 30)
+        return processes.wait_until(lambda: not processes.children(self.processes["websocketd"].pid), 30)
 
     def end_clients(self):
         """Those that hang do not end when their clients go: websocketd waits for them for ever."""
-        if not figures.wait_until(lambda: not figures.children(self.processes["websocketd"].pid), 2):
-            for pid in figures.children(self.processes["websocketd"].pid):
+        if not processes.wait_until(lambda: not processes.children(self.processes["websocketd"].pid), 2):
+            for pid in processes.children(self.processes["websocketd"].pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 

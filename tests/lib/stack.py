@@ -12,6 +12,7 @@ import tempfile
 import time
 
 import tap
+from processes import children, descendants, wait_until
 
 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # so that a test that is given up cleans up after itself
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -51,32 +52,6 @@ def need(*programs):
     for program in programs:
         if shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin") is None:
             tap.skip_all(f"{program} is not installed")
-
-
-def wait_until(condition, seconds=10):
-    """Whether the condition comes true within so many seconds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
-
-
-def children(pid):
-    found = []
-    with contextlib.suppress(OSError):
-        for file in list(pathlib.Path(f"/proc/{pid}/task").glob("*/children")):
-            with contextlib.suppress(OSError):
-                found += [int(child) for child in file.read_text().split()]
-    return found
-
-
-def descendants(pid):
-    found = children(pid)
-    for child in list(found):
-        found += descendants(child)
-    return found
 
 
 def is_listening(port, pid):

@@ -1,0 +1,30 @@
+"""Processes and those that they have started, and waiting until something holds."""
+import contextlib
+import pathlib
+import time
+
+
+def wait_until(condition, seconds=10):
+    """Whether the condition comes true within so many seconds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def children(pid):
+    found = []
+    with contextlib.suppress(OSError):
+        for file in list(pathlib.Path(f"/proc/{pid}/task").glob("*/children")):
+            with contextlib.suppress(OSError):
+                found += [int(child) for child in file.read_text().split()]
+    return found
+
+
+def descendants(pid):
+    found = children(pid)
+    for child in list(found):
+        found += descendants(child)
+    return found
