@@ -27,7 +27,7 @@ enum { SSL_VERIFY_PEER = 1, SSL_CTRL_SET_TLSEXT_HOSTNAME = 55, TLSEXT_NAMETYPE_h
 
 /* what is called of the libraries, by their names there */
 static struct {
-	HIREDIS(int, redisInitiateSSL, (struct redisContext * context, void *ssl));
+	HIREDIS(int, redisInitiateSSL, (void *context, void *ssl));
 	OPENSSL(const void *, TLS_client_method, (void));
 	OPENSSL(void *, SSL_CTX_new, (const void *method));
 	OPENSSL(void, SSL_CTX_free, (void *ctx));
@@ -45,31 +45,28 @@ static struct {
 	OPENSSL(const char *, ERR_reason_error_string, (unsigned long error));
 } tls;
 
-#define PLACE_OF(name) \
-	{ \
-#name, (void **)(void *)&tls.name \
-	}
+#define NAME_AND_PLACE(name) #name, (void **)(void *)&tls.name
 
 static const struct {
 	const char *name;
 	void **place;
 } functions[] = {
-	PLACE_OF(redisInitiateSSL),
-	PLACE_OF(TLS_client_method),
-	PLACE_OF(SSL_CTX_new),
-	PLACE_OF(SSL_CTX_free),
-	PLACE_OF(SSL_CTX_set_default_verify_paths),
-	PLACE_OF(SSL_CTX_set_verify),
-	PLACE_OF(SSL_new),
-	PLACE_OF(SSL_free),
-	PLACE_OF(SSL_ctrl),
-	PLACE_OF(SSL_set1_host),
-	PLACE_OF(SSL_get0_param),
-	PLACE_OF(X509_VERIFY_PARAM_set1_ip_asc),
-	PLACE_OF(SSL_get_verify_result),
-	PLACE_OF(X509_verify_cert_error_string),
-	PLACE_OF(ERR_peek_last_error),
-	PLACE_OF(ERR_reason_error_string),
+	{NAME_AND_PLACE(redisInitiateSSL)},
+	{NAME_AND_PLACE(TLS_client_method)},
+	{NAME_AND_PLACE(SSL_CTX_new)},
+	{NAME_AND_PLACE(SSL_CTX_free)},
+	{NAME_AND_PLACE(SSL_CTX_set_default_verify_paths)},
+	{NAME_AND_PLACE(SSL_CTX_set_verify)},
+	{NAME_AND_PLACE(SSL_new)},
+	{NAME_AND_PLACE(SSL_free)},
+	{NAME_AND_PLACE(SSL_ctrl)},
+	{NAME_AND_PLACE(SSL_set1_host)},
+	{NAME_AND_PLACE(SSL_get0_param)},
+	{NAME_AND_PLACE(X509_VERIFY_PARAM_set1_ip_asc)},
+	{NAME_AND_PLACE(SSL_get_verify_result)},
+	{NAME_AND_PLACE(X509_verify_cert_error_string)},
+	{NAME_AND_PLACE(ERR_peek_last_error)},
+	{NAME_AND_PLACE(ERR_reason_error_string)},
 };
 
 const char *redis_tls_load(const char *library)
