@@ -18,20 +18,19 @@ static const struct {
 	struct part parts[6]; /* up to one whose first byte is END */
 	size_t wanted;
 } table[] = {
-#define END \
-	{ \
-		0xFF, 0 \
-	}
-	{"nothing", {END}, 0},
-	{"one message", {{TEXT, 5}, END}, 1},
-	{"an empty message", {{TEXT, 0}, END}, 1},
-	{"messages of both kinds", {{TEXT, 5}, {BINARY, 7}, {TEXT, 1}, END}, 3},
-	{"messages whose lengths take two bytes and eight", {{TEXT, 126}, {TEXT, 65536}, END}, 2},
-	{"pings and pongs between messages", {{PING, 3}, {TEXT, 1}, {PONG, 0}, {TEXT, 2}, END}, 2},
-	{"a message in three fragments", {{PART, 1}, {CONTINUATION, 2}, {LAST, 3}, END}, 1},
-	{"fragments without the last one", {{PART, 1}, {CONTINUATION, 2}, END}, 0},
+#define END 0xFF, 0
+	{"no bytes", {{END}}, 0},
+	{"one message", {{TEXT, 5}, {END}}, 1},
+	{"an empty message", {{TEXT, 0}, {END}}, 1},
+	{"messages of both kinds", {{TEXT, 5}, {BINARY, 7}, {TEXT, 1}, {END}}, 3},
+	{"messages whose lengths take two bytes and eight", {{TEXT, 126}, {TEXT, 65536}, {END}}, 2},
+	{"pings and pongs between messages",
+	 {{PING, 3}, {TEXT, 1}, {PONG, 0}, {TEXT, 2}, {END}},
+	 2},
+	{"a message in three fragments", {{PART, 1}, {CONTINUATION, 2}, {LAST, 3}, {END}}, 1},
+	{"fragments without the last one", {{PART, 1}, {CONTINUATION, 2}, {END}}, 0},
 	{"a message before a close frame and one after it",
-	 {{TEXT, 1}, {CLOSE, 2}, {TEXT, 1}, END},
+	 {{TEXT, 1}, {CLOSE, 2}, {TEXT, 1}, {END}},
 	 1},
 };
 

@@ -7,10 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 
-#define ADD \
-	{ \
-		"XADD duplex:room", FULL, AT_ONCE \
-	}
+#define ADD "XADD duplex:room", FULL, AT_ONCE
 #define FULL "-OOM command not allowed\r\n"
 #define FULL_TEXT "OOM command not allowed"
 #define MAKE_ROOM "EVAL local own = KEYS[1]..."
@@ -64,28 +61,29 @@ static void check_room(void)
 	static const struct step done_at_once[] = {
 		PING, {"XADD duplex:room", ":1\r\n", AT_ONCE}, {0}};
 	static const struct step again[] = {PING,
-					    ADD,
+					    {ADD},
 					    {MAKE_ROOM, ":1\r\n", AT_ONCE},
 					    {"XADD duplex:room", ":1\r\n", AT_ONCE},
 					    {0}};
-	static const struct step nothing[] = {PING, ADD, {MAKE_ROOM, ":0\r\n", AT_ONCE}, {0}};
-	static const struct step refused[] = {PING, ADD, {MAKE_ROOM, "-ERR no\r\n", AT_ONCE}, {0}};
-	static const struct step odd[] = {PING, ADD, {MAKE_ROOM, "+OK\r\n", AT_ONCE}, {0}};
-	static const struct step lost[] = {PING, ADD, {MAKE_ROOM, SILENCE, THEN_CLOSED}, {0}};
+	static const struct step nothing[] = {PING, {ADD}, {MAKE_ROOM, ":0\r\n", AT_ONCE}, {0}};
+	static const struct step refused[] = {
+		PING, {ADD}, {MAKE_ROOM, "-ERR no\r\n", AT_ONCE}, {0}};
+	static const struct step odd[] = {PING, {ADD}, {MAKE_ROOM, "+OK\r\n", AT_ONCE}, {0}};
+	static const struct step lost[] = {PING, {ADD}, {MAKE_ROOM, SILENCE, THEN_CLOSED}, {0}};
 	static const struct step other[] = {
 		PING, {"XADD duplex:room", "-ERR no\r\n", AT_ONCE}, {0}};
-	struct step full[2 * TRIES + 1] = {PING, ADD};
+	struct step full[2 * TRIES + 1] = {PING, {ADD}};
 
 	for (int i = 2; i < 2 * TRIES; i++)
-		full[i] = i % 2 ? (struct step)ADD : (struct step){MAKE_ROOM, ":1\r\n", AT_ONCE};
+		full[i] = i % 2 ? (struct step){ADD} : (struct step){MAKE_ROOM, ":1\r\n", AT_ONCE};
 	check_ask("a command that Redis has memory for", done_at_once, NULL);
-	check_ask("one for which messages give way", again, NULL);
-	check_ask("one for which nothing can give way", nothing, FULL_TEXT);
-	check_ask("one for which making room is refused", refused, FULL_TEXT);
-	check_ask("one for which making room has an odd reply", odd, FULL_TEXT);
-	check_ask("one for which Redis is lost", lost, FULL_TEXT);
-	check_ask("one that Redis refuses for another reason", other, "ERR no");
-	check_ask("one that never fits", full, FULL_TEXT);
+	check_ask("a command for which messages give way", again, NULL);
+	check_ask("a command for which nothing can give way", nothing, FULL_TEXT);
+	check_ask("a command for which making room is refused", refused, FULL_TEXT);
+	check_ask("a command for which making room has an odd reply", odd, FULL_TEXT);
+	check_ask("a command for which Redis is lost", lost, FULL_TEXT);
+	check_ask("a command that Redis refuses for another reason", other, "ERR no");
+	check_ask("a command that never fits", full, FULL_TEXT);
 }
 
 static void check_trim(const char *name, const struct step *script, const char *why)
