@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
-from processes import descendants
+from processes import children, descendants, wait_until  # the first and the last for systems.py
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PACKAGES = ("gcc", "libc6", "libfcgi0ldbl", "lighttpd", "websocketd", "wrk", "libwslay1", "musl-tools", "valgrind", "nodejs", "node-ws",
