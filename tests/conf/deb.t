@@ -224,6 +224,7 @@ def check_site(output, directory, server):
     system.must(f"the package is purged behind {server}", "dpkg", "-P", "duplex")
     left = [path for path in system.left() if "duplex" in path and not path.startswith(("usr/local", "mnt", "tmp"))]
     tap.equal(left, [packaged.WRITTEN[server]], f"purging leaves nothing behind {server} but what the administrator has written")
+    tap.ok(not (system.root / "run/duplex").exists(), f"purging leaves no socket behind {server}")
     system.must(f"{server} can start once the package is purged", *packaged.CHECKS[server].split())
 
 
