@@ -17,7 +17,7 @@ from processes import children, descendants, wait_until
 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # so that a test that is given up cleans up after itself
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
-SANITIZED = BUILD.name in ("asan", "valgrind")  # where figures of memory and time mean nothing
+SANITIZED = BUILD.name in ("asan", "valgrind", "qemu")  # where figures of memory and time mean nothing
 
 ORIGIN = "https://duplex.invalid"  # the one that websocketd takes, which the fragments set
 
@@ -69,9 +69,9 @@ def is_socket(path):
 def name_of(pid):
     with contextlib.suppress(OSError):
         name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-        if not name.startswith("memcheck"):
+        if not name.startswith(("memcheck", "qemu-")):
             return name
-        arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")  # of valgrind, with the program's name among them
+        arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")  # of valgrind or qemu, with the program's name among them
         return next((pathlib.Path(argument).name for argument in arguments if argument.startswith(str(BUILD.parent))), name)
     return ""
 
