@@ -87,10 +87,10 @@ $(addprefix $(BUILD)/bench/,load fanout smallest-fcgi libwebsockets):
 $(BUILD)/bench/echo-musl: ws/echo.c $(wildcard ws/lib/*.[ch])
 	@mkdir -p $(@D)
 	musl-gcc $(ALL_CFLAGS) -DDUPLEX_VERSION='"$(VERSION)"' $(ENDPOINT_LDFLAGS) -o $@ $(filter %.c,$^)
-# make has read its files before "make deps-check check" installs anything, so a make of its own looks what there is.
-generators bench-programs:
+generators: $(GENERATORS:%=$(BUILD)/bench/%)
+# make has read its files before "make deps-bench bench" installs anything, so a make of its own looks what there is.
+bench-programs:
 	@$(MAKE) --no-print-directory all-$@
-all-generators: $(GENERATORS:%=$(BUILD)/bench/%) ; @:
 all-bench-programs: $(BENCH:%=$(BUILD)/bench/%) ; @:
 
 deps-check: ## install what the tests need
@@ -100,7 +100,10 @@ deps-check: ## install what the tests need
 deps-bench: ## install what "make bench" needs, and what it compares with
 	@conf/install/packages $(sort $(DEPS_BENCH))
 
-check: all unit generators ## run the tests; T=ws/ runs those of a room, T=name runs one
+# make has read its files before "make deps-check check" installs anything, so a make of its own looks what there is.
+check: ## run the tests; T=ws/ runs those of a room, T=name runs one
+	@$(MAKE) --no-print-directory run-check
+run-check: all unit generators
 	@test -n '$(SELECTED)' || { echo 'check: no test is called $(T)' >&2; exit 2; }
 	@BUILD='$(BUILD)' $(CHECK) $(SELECTED)
 
@@ -116,7 +119,8 @@ check-asan: ## run the tests with AddressSanitizer and UndefinedBehaviorSanitize
 		CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer $(WERROR)'
 
 VALGRIND = valgrind -q --error-exitcode=9 --leak-check=full --child-silent-after-fork=yes
-check-valgrind: unit ## run the tests in C under valgrind, and tests of the whole stack with our programs under it
+check-valgrind: ## run the tests in C under valgrind, and tests of the whole stack with our programs under it
+	$(MAKE) unit
 	$(PROVE) --exec '$(VALGRIND)' $(filter-out %/utf8-iconv,$(UNIT_TESTS)) $(BUILD)/faults/api
 	$(MAKE) all $(BUILD)/memcheck/tests/views BUILD=$(BUILD)/memcheck ENDPOINT_LDFLAGS= CFLAGS='-O1 -g'
 	tests/lib/valgrind $(BUILD)/memcheck $(BUILD)/valgrind '$(VALGRIND)'
@@ -159,5 +163,5 @@ fuzz: ## look for bugs with libFuzzer, for TIME=60 seconds a target
 bench: all bench-programs ## measure it, beside floors and peers (BENCH_ROUNDS=9 BENCH_SECONDS=1): tables and plots in build/bench
 	@BUILD='$(BUILD)' PYTHONDONTWRITEBYTECODE=1 tests/bench/run
 
-.PHONY: unit generators bench-programs all-generators all-bench-programs deps-check deps-bench check check-slow check-fresh check-asan \
+.PHONY: unit generators bench-programs all-bench-programs deps-check deps-bench check run-check check-slow check-fresh check-asan \
         check-valgrind analyze coverage run-coverage fuzz bench
