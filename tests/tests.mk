@@ -2,13 +2,14 @@
 ROOMS = ws fcgi html conf faults bench
 
 # The packages of all of them, by names that Debian 12 and 13 have. libclang-rt-dev is for libFuzzer and the sanitizers of clang,
-# debootstrap for check-fresh, firefox-esr, webkit2gtk-driver and xvfb for the pages in further browsers, npm for axe-core, lua5.4 and nodejs for
-# the endpoints of ws/README.md in these languages, lintian for the packages of "make deb", patch for what "make install" tells to merge.
+# debootstrap for check-fresh, firefox-esr, webkit2gtk-driver and xvfb for the pages in further browsers, npm for axe-core, the
+# fonts for pages that are measured in English and in Chinese, lua5.4 and nodejs for the endpoints of ws/README.md in these
+# languages, lintian for the packages of "make deb", patch for what "make install" tells to merge.
 DEPS_CHECK = $(DEPS_RUN) $(DEPS_DEB) $(call packages,$(SERVERS)) lighttpd-mod-openssl \
              clang clang-format clang-tidy cppcheck gcovr libclang-rt-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
              apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox debootstrap lintian patch lua5.4 nodejs \
              python3 python3-selenium chromium chromium-driver chromium-sandbox \
-             firefox-esr webkit2gtk-driver xvfb $(if $(shell command -v npm),,npm)
+             firefox-esr webkit2gtk-driver xvfb fonts-noto-core fonts-wqy-zenhei $(if $(shell command -v npm),,npm)
 DEPS_BENCH = $(DEPS_RUN) lighttpd python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
              python3-django python3-django-channels daphne libwebsockets-dev node-redis python3-channels-redis
 
