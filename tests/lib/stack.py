@@ -129,6 +129,7 @@ class Answer:
 class Stack:
     def __init__(self, build=BUILD, root=ROOT, user=None, **environment):
         need("lighttpd", "websocketd")
+        assert user is None or root != ROOT, "an ordinary user may not be able to read the tree where it lies: use copy_tree"
         self.root = root
         self.user = user
         self.environment = {**os.environ, "BUILD": str(build), "DUPLEX_MAX_PUBLISH": "0", **environment}
