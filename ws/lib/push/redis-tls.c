@@ -28,31 +28,28 @@ static struct {
 	const char *(*ERR_reason_error_string)(unsigned long error);
 } tls;
 
-#define FUNCTION(name) \
-	{ \
-#name, (void **)(void *)&tls.name \
-	}
+#define FUNCTION(name) #name, (void **)(void *)&tls.name
 
 static const struct {
 	const char *name;
 	void **place;
 } functions[] = {
-	FUNCTION(redisInitiateSSL),
-	FUNCTION(TLS_client_method),
-	FUNCTION(SSL_CTX_new),
-	FUNCTION(SSL_CTX_free),
-	FUNCTION(SSL_CTX_set_default_verify_paths),
-	FUNCTION(SSL_CTX_set_verify),
-	FUNCTION(SSL_new),
-	FUNCTION(SSL_free),
-	FUNCTION(SSL_ctrl),
-	FUNCTION(SSL_set1_host),
-	FUNCTION(SSL_get0_param),
-	FUNCTION(X509_VERIFY_PARAM_set1_ip_asc),
-	FUNCTION(SSL_get_verify_result),
-	FUNCTION(X509_verify_cert_error_string),
-	FUNCTION(ERR_peek_last_error),
-	FUNCTION(ERR_reason_error_string),
+	{FUNCTION(redisInitiateSSL)},
+	{FUNCTION(TLS_client_method)},
+	{FUNCTION(SSL_CTX_new)},
+	{FUNCTION(SSL_CTX_free)},
+	{FUNCTION(SSL_CTX_set_default_verify_paths)},
+	{FUNCTION(SSL_CTX_set_verify)},
+	{FUNCTION(SSL_new)},
+	{FUNCTION(SSL_free)},
+	{FUNCTION(SSL_ctrl)},
+	{FUNCTION(SSL_set1_host)},
+	{FUNCTION(SSL_get0_param)},
+	{FUNCTION(X509_VERIFY_PARAM_set1_ip_asc)},
+	{FUNCTION(SSL_get_verify_result)},
+	{FUNCTION(X509_verify_cert_error_string)},
+	{FUNCTION(ERR_peek_last_error)},
+	{FUNCTION(ERR_reason_error_string)},
 };
 
 const char *redis_tls_load(const char *library)
