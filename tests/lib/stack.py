@@ -20,6 +20,8 @@ SANITIZED = BUILD.name in ("asan", "valgrind")  # where figures of memory and ti
 
 ORIGIN = "https://duplex.invalid"  # the one that websocketd takes, which the fragments set
 
+PATIENCE = 60  # seconds, for what takes a moment on a quiet machine and longer on a loaded one
+
 USER = 65534 if os.geteuid() == 0 else None  # an ordinary user to run as
 
 # What lighttpd and websocketd say when all is well. websocketd 0.4.1 ends a connection without a close frame, which may be
@@ -53,7 +55,7 @@ def need(*programs):
             tap.skip_all(f"{program} is not installed")
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=PATIENCE):
     """Whether the condition comes true within so many seconds."""
     end = time.monotonic() + seconds
     while not condition():
@@ -159,6 +161,11 @@ class Stack:
     def log(self):
         return self.raw_log().decode(errors="backslashreplace")
 
+    def told(self, text, count=1):
+        """How often the log has this, waiting for so often: websocketd may pass it on after the client is told of the end."""
+        wait_until(lambda: self.log().count(text) >= count)
+        return self.log().count(text)
+
     def unexpected(self, *expected):
         """The lines of the log that are neither ordinary nor expected."""
         return [line for line in self.log().splitlines()
@@ -186,7 +193,7 @@ class Stack:
         with contextlib.suppress(ProcessLookupError):
             self.launch.send_signal(sig)
         status = self.launch.wait(30)
-        wait_until(lambda: not any(is_alive(pid) for pid in everything), 1)
+        wait_until(lambda: not any(is_alive(pid) for pid in everything), 10)
         self.left = [name_of(pid) for pid in everything if is_alive(pid)]
         return status
 
