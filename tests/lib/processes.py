@@ -4,7 +4,10 @@ import pathlib
 import time
 
 
-def wait_until(condition, seconds=10):
+PATIENCE = 60  # seconds, for what takes a moment on a quiet machine and longer on a loaded one
+
+
+def wait_until(condition, seconds=PATIENCE):
     """Whether the condition comes true within so many seconds."""
     end = time.monotonic() + seconds
     while not condition():

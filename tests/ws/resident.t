@@ -258,7 +258,7 @@ def check_replacement():
     with Endpoint(VIEWS, workers=0) as views, subprocess.Popen(
             ["multiwatch", "-f", "2", "-r", "1000000", "-t", "1", "--", VIEWS], stdin=views.listener, stdout=subprocess.DEVNULL,
             stderr=views.log_file, env=views.environment) as supervisor:
-        tap.ok(stack.wait_until(lambda: two_take_signals(supervisor.pid), 30), "two workers run under multiwatch")
+        tap.ok(stack.wait_until(lambda: two_take_signals(supervisor.pid)), "two workers run under multiwatch")
         before = set(stack.children(supervisor.pid))
         clients = [views.connect("/views/echo")]
         while len(clients) < 500 and not all(map(sockets, before)) or len(clients) < 20:
@@ -266,7 +266,7 @@ def check_replacement():
         crasher = views.connect(head=b"")
         crasher.send(crasher.head("/views/crash"))
         crasher.take_answer()
-        tap.ok(stack.wait_until(lambda: len(now := set(stack.children(supervisor.pid))) == 2 and now != before, 30), "one that crashes is replaced")
+        tap.ok(stack.wait_until(lambda: len(now := set(stack.children(supervisor.pid))) == 2 and now != before), "one that crashes is replaced")
         served = 0
         for client in clients:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -274,9 +274,9 @@ def check_replacement():
                 served += client.frame() == (TEXT, b"hi")
         tap.ok(0 < served < len(clients), f"the {served} clients of the other are served as before")
         tap.equal(views.connect("/views/echo", after=frames.text(b"hi")).frame(), (TEXT, b"hi"), "and so is a new one")
-        stack.wait_until(lambda: two_take_signals(supervisor.pid), 30)  # multiwatch does not tell a worker that it is just starting
+        stack.wait_until(lambda: two_take_signals(supervisor.pid))  # multiwatch does not tell a worker that it is just starting
         supervisor.terminate()
-        tap.ok(stack.wait_until(lambda: supervisor.poll() is not None, 30), "multiwatch ends")
+        tap.ok(stack.wait_until(lambda: supervisor.poll() is not None), "multiwatch ends")
         supervisor.kill()
 
 
