@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """
 A site's own login at our paths, by a password and by a session: the lines of conf/README.md, as they stand there, in a site
 of each web server, in both ways of running. Who has not logged in reaches nothing, and an endpoint and a FastCGI program have
@@ -12,10 +11,8 @@ import shutil
 import socket
 import struct
 import subprocess
-import sys
 import threading
 
-sys.path.insert(0, f"{sys.path[0]}/../lib")
 import hostile
 import rfc6455
 import sites
@@ -200,19 +197,18 @@ def check_site(name, way, ports):
         for kind in KINDS:
             check_kind(site, program, kind, ports)
             if name == "nginx":
-                tap.prefix = f"{name}, {way}, in our location: "
+                tap.prefix = f"{way}, in our location: "
                 check_kind(site, program, kind, ports, is_inside=True)
-                tap.prefix = f"{name}, {way}: "
+                tap.prefix = f"{way}: "
         program.close()
 
 
-application = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sessions)
-threading.Thread(target=application.serve_forever, daemon=True).start()
-ports = (application.server_port, Authorizer().port)
-tap.equal([set(blocks(kind)) for kind in KINDS], [set(sites.SERVERS)] * 2, "conf/README.md has the lines of each server for a password and for a session")
-for name in sys.argv[1:] or sites.SERVERS:
+def run(name):
+    application = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sessions)
+    threading.Thread(target=application.serve_forever, daemon=True).start()
+    ports = (application.server_port, Authorizer().port)
+    tap.equal([set(blocks(kind)) for kind in KINDS], [set(sites.SERVERS)] * 2, "conf/README.md has the lines of each server for a password and for a session")
     for way in sites.WAYS:
-        tap.prefix = f"{name}, {way}: "
+        tap.prefix = f"{way}: "
         check_site(name, way, ports)
-tap.prefix = ""
-tap.done()
+    tap.done()
