@@ -168,14 +168,23 @@ def check_user(site, program, name, headers, user):
     tap.equal([asyncio.run(user_of_endpoint(site, scheme, headers)) for scheme in ("ws", "wss")], [user or "-"] * 2, f"{name}: the endpoint has the user {user}")
 
 
-def check_kind(site, program, kind, ports, is_inside=False):
+def ask_for(site, kind, ports, is_inside=False):
+    """Starts the server of a site anew with the lines of the document: whether it does."""
+    for file, text in (("users", f"alice:{openssl('-apr1')}\n"), ("session.lua", LUA.replace("127.0.0.1:8000", f"127.0.0.1:{ports[0]}"))):
+        (site.directory / file).write_text(text)
     lines, says = blocks(kind)[site.name]
     further = re.search(r"`Environment=(\w+)=(\S+)`", says)
     site.further = {further[1]: further[2]} if further else {}
     site.stop("server")
     site.configure(*edits(site, kind, filled(site, lines, ports[site.name in ("apache", "lighttpd")]), says, is_inside))
-    if not tap.ok(site.start_server(), f"{kind}: the server starts with the lines of the document"):
+    is_started = tap.ok(site.start_server(), f"{kind}: the server starts with the lines of the document")
+    if not is_started:
         print("".join(f"# {line}\n" for line in site.log().splitlines()[-5:]))
+    return is_started
+
+
+def check_kind(site, program, kind, ports, is_inside=False):
+    if not ask_for(site, kind, ports, is_inside):
         return
     for what, headers in WRONG.items():
         check_refused(site, program, f"{kind}, {what}", headers)
@@ -191,8 +200,6 @@ def check_kind(site, program, kind, ports, is_inside=False):
 def check_site(name, way, ports):
     with sites.Site(name, way=way) as site:
         program = use_told(site)
-        for file, text in (("users", f"alice:{openssl('-apr1')}\n"), ("session.lua", LUA.replace("127.0.0.1:8000", f"127.0.0.1:{ports[0]}"))):
-            (site.directory / file).write_text(text)
         check_user(site, program, "without a login", [*FORGED, basic(LIAR)], None)
         for kind in KINDS:
             check_kind(site, program, kind, ports)
@@ -203,10 +210,15 @@ def check_site(name, way, ports):
         program.close()
 
 
-def run(name):
+def start_applications():
+    """What checks sessions, by HTTP and by FastCGI: the ports."""
     application = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sessions)
     threading.Thread(target=application.serve_forever, daemon=True).start()
-    ports = (application.server_port, Authorizer().port)
+    return application.server_port, Authorizer().port
+
+
+def run(name):
+    ports = start_applications()
     tap.equal([set(blocks(kind)) for kind in KINDS], [set(sites.SERVERS)] * 2, "conf/README.md has the lines of each server for a password and for a session")
     for way in sites.WAYS:
         tap.prefix = f"{way}: "
