@@ -137,10 +137,14 @@ int websocket_run(void (*view)(struct websocket *ws));
 
 /*
  * A variable of the handshake, as CGI names them (RFC 3875 4.1): REMOTE_ADDR,
- * QUERY_STRING, PATH_INFO, and HTTP_USER_AGENT and so on for each header. NULL if
- * there is none. The string belongs to the library, and stays as long as ws does.
+ * QUERY_STRING, PATH_INFO, REMOTE_USER, and HTTP_USER_AGENT and so on for each header.
+ * NULL if there is none. The string belongs to the library, and stays as long as ws does.
+ * REMOTE_USER is who has logged in at the web server, of at most 255 bytes. It comes from
+ * X-Remote-User or, from lighttpd, from Forwarded, which the configurations in conf/ take
+ * from no client: one of your own must not either.
  *   resident       REMOTE_ADDR is the client's address as the web server saw it. A header whose
- *                  name has an underscore, and Proxy, are left out.
+ *                  name has an underscore, and Proxy, are left out. There is no REMOTE_USER
+ *                  over TCP, where other programs can pretend to be the web server.
  *   by websocketd  REMOTE_ADDR is the web server's, and the last address of
  *                  HTTP_X_FORWARDED_FOR the client's; there is no HTTP_HOST.
  *                  HTTP_ORIGIN is the web server's own, which websocketd asks for:
