@@ -1,6 +1,7 @@
 #include "crash.h"
 #include "lines.h"
 #include "process.h"
+#include "resident/helper.h"
 #include "resident/serve.h"
 #include "settings.h"
 
@@ -87,6 +88,10 @@ static int started_by_hand(const char *name)
 bool serve_is_running(void)
 {
 	return false;
+}
+
+void helper_prepare(void)
+{
 }
 
 int serve(const char *name, const struct limits *limits, void (*view)(struct websocket *ws))
