@@ -262,6 +262,7 @@ def check_spellings(site, journal):
     rows += [[f"{spelled}: {FORGED}" for spelled in spellings(name)] for name in NAMES for _ in range(4)]
     rows += [[f"{name}: {FORGED}", f"{name}: {FORGED}"] for name in NAMES]
     rows += [[f"Connection: {', '.join(NAMES)}", f"X-Forwarded-For: {FORGED}"], [f"Content_Length: {len(FORGED)}"]]
+    rows += [[f"Authorization: {scheme}"] for scheme in ("Basic cm9vdDp4", "Bearer root", 'Digest username="root"')]
     found = []
     for headers in rows:
         status, variables = handshake(site, *headers)
