@@ -158,6 +158,10 @@ int websocket_run(void (*view)(struct websocket *ws))
 	mallopt(M_MMAP_THRESHOLD, 65536); /* else glibc keeps what large messages took */
 #endif
 	process_set_batch_policy();
+	if (by_websocketd && lines_restore_path() < 0) {
+		fprintf(stderr, "%s: PATH_INFO cannot be set: %s\n", name, strerror(errno));
+		return 1;
+	}
 	if (by_websocketd)
 		return serve_one(name, limits.max_message, view);
 	int status = serve(name, &limits, view);
