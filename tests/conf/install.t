@@ -97,7 +97,7 @@ async def converse(path, **environment):
             if server.poll() is None:
                 async with rfc6455.connect(f"ws://127.0.0.1:{port}{path}", origin=stack.ORIGIN) as client:
                     await client.send("hi")
-                    return await asyncio.wait_for(client.recv(), 10)
+                    return await asyncio.wait_for(client.recv(), 60)
         finally:
             server.terminate()
             server.wait()

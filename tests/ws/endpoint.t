@@ -47,7 +47,7 @@ async def converse(site, path, messages):
         answers = []
         for message in messages:
             await client.send(message)
-            answers.append(await asyncio.wait_for(client.recv(), 10))
+            answers.append(await asyncio.wait_for(client.recv(), 60))
         return answers
 
 
@@ -129,6 +129,6 @@ with tempfile.TemporaryDirectory() as directory:
             asyncio.run(converse(site, "/echo", ["x" * 11]))
         except rfc6455.Closed:
             ended = True
-        tap.ok(ended and "more than 10 bytes" in site.log(), "WEBSOCKET_MAX_MESSAGE=10: eleven bytes end the connection")
+        tap.ok(ended and site.told("more than 10 bytes"), "WEBSOCKET_MAX_MESSAGE=10: eleven bytes end the connection")
         stack.finish(site, "more than 10 bytes")
 tap.done()

@@ -29,10 +29,7 @@ static const struct {
 	const char *request;
 	size_t length;
 } table[] = {
-#define T(status, about, request) \
-	{ \
-		__LINE__, status, about, request, sizeof(request) - 1 \
-	}
+#define T(status, about, request) ROW(__LINE__, status, about, request, sizeof(request) - 1)
 	/* what is taken */
 	T(101, "a handshake", GET REST),
 	T(101, "frames may follow at once", GET REST "\x81\x80\0\0\0\0\r\n\r\n"),
@@ -318,10 +315,7 @@ static const struct {
 	const char *name;
 	const char *value; /* NULL: there is no such variable */
 } variables_table[] = {
-#define V(request, name, value) \
-	{ \
-		__LINE__, request, "echo", NULL, name, value \
-	}
+#define V(request, name, value) ROW(__LINE__, request, "echo", NULL, name, value)
 #define PATH(path, name, value) V("GET " path " HTTP/1.1\r\n" REST, name, value)
 	V(GET REST, "GATEWAY_INTERFACE", "CGI/1.1"),
 	V(GET REST, "SERVER_PROTOCOL", "HTTP/1.1"),
