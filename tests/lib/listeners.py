@@ -100,7 +100,8 @@ def read_until(subscribers, text, come_back=None, in_parts=False):
                 selector.unregister(one.socket)
                 if not is_open and come_back and one.returns < MOST_RETURNS:
                     come_back(one)
-                    selector.register(one.socket, selectors.EVENT_READ, one)
+                    if not one.got.endswith(ending):  # else it came with the answer to the handshake
+                        selector.register(one.socket, selectors.EVENT_READ, one)
 
 
 def close_all(subscribers):
