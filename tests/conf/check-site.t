@@ -40,6 +40,8 @@ def check_usage():
         tap.ok(result.returncode == 2 and result.stdout == b"" and b"--help" in result.stderr, f"usage: {' '.join(arguments) or 'nothing'} is refused with status 2")
     result = subprocess.run([PROGRAM, "--help"], capture_output=True)
     tap.ok(result.returncode == 0 and result.stdout.startswith(b"usage: duplex-check ") and result.stderr == b"", "--help prints the usage")
+    result = subprocess.run([PROGRAM, "--version"], capture_output=True)
+    tap.ok(result.returncode == 0 and result.stdout.startswith(b"duplex-check (duplex) ") and result.stderr == b"", "--version prints the version")
 
 
 class Fake(threading.Thread):

@@ -31,6 +31,14 @@ def check_refusal(name, wanted, **environment):
     tap.equal(os.listdir(TMP.name), [], f"{name}: no file is left")
 
 
+def check_arguments():
+    launcher = stack.ROOT / "conf/run/launch"
+    version = re.search(r"^VERSION = (.*)$", (stack.ROOT / "Makefile").read_text(), re.M)[1]
+    for arguments, wanted in ((["--version"], (0, f"run (duplex) {version}\n", "")), (["8080"], (2, "", "no arguments but")), (["--help", "x"], (2, "", "no arguments but"))):
+        result = subprocess.run([launcher, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        tap.ok((result.returncode, result.stdout) == wanted[:2] and wanted[2] in result.stderr, f"conf/run/launch {' '.join(arguments)}: status {wanted[0]}")
+
+
 def check_refusals():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -168,6 +176,7 @@ def check_deps():
     tap.ok(re.search(r" apache2\b", output) and "lighttpd" not in output, f"make deps SERVER=apache installs apache2: {output.strip()}")
 
 
+check_arguments()
 check_refusals()
 check_signals()
 check_death("websocketd")

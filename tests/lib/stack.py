@@ -12,15 +12,14 @@ import tempfile
 import time
 
 import tap
+from processes import PATIENCE, children, descendants, wait_until
 
 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # so that a test that is given up cleans up after itself
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
-SANITIZED = BUILD.name in ("asan", "valgrind")  # where figures of memory and time mean nothing
+SANITIZED = BUILD.name in ("asan", "valgrind", "qemu")  # where figures of memory and time mean nothing
 
 ORIGIN = "https://duplex.invalid"  # the one that websocketd takes, which the fragments set
-
-PATIENCE = 60  # seconds, for what takes a moment on a quiet machine and longer on a loaded one
 
 USER = 65534 if os.geteuid() == 0 else None  # an ordinary user to run as
 
@@ -55,32 +54,6 @@ def need(*programs):
             tap.skip_all(f"{program} is not installed")
 
 
-def wait_until(condition, seconds=PATIENCE):
-    """Whether the condition comes true within so many seconds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
-
-
-def children(pid):
-    found = []
-    with contextlib.suppress(OSError):
-        for file in list(pathlib.Path(f"/proc/{pid}/task").glob("*/children")):
-            with contextlib.suppress(OSError):
-                found += [int(child) for child in file.read_text().split()]
-    return found
-
-
-def descendants(pid):
-    found = children(pid)
-    for child in list(found):
-        found += descendants(child)
-    return found
-
-
 def is_listening(port, pid):
     """Whether this process, or one that it has started, listens on the port."""
     output = subprocess.run(["ss", "-Hltnp", f"sport = :{port}"], capture_output=True).stdout.decode()
@@ -96,9 +69,9 @@ def is_socket(path):
 def name_of(pid):
     with contextlib.suppress(OSError):
         name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-        if not name.startswith("memcheck"):
+        if not name.startswith(("memcheck", "qemu-")):
             return name
-        arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")  # of valgrind, with the program's name among them
+        arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")  # of valgrind or qemu, with the program's name among them
         return next((pathlib.Path(argument).name for argument in arguments if argument.startswith(str(BUILD.parent))), name)
     return ""
 

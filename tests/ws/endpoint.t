@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """
-A further endpoint is one file, its view another one and a line in the route table. The examples of README.md and
+A further endpoint is one file, its view another one and a line in the route table. The first examples of README.md and
 ws/README.md are added to a copy of the tree, built by "make" and served, by an ordinary user and from a directory with a
 space in its name.
 """
@@ -83,7 +83,7 @@ const char *answer(void)
 }
 """
 
-(name, source), (pushing, pushing_source) = examples("ws")
+(name, source), (pushing, pushing_source) = examples("ws")[:2]
 [(view_name, view)] = examples("fcgi")
 for example, text in ((name, source), (pushing, pushing_source)):
     short = len([line for line in text.splitlines() if line.strip() and line.strip() not in "{}"]) <= 12

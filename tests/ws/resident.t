@@ -198,11 +198,13 @@ def check_start():
         client = views.connect("/views/variables", fields=["X-Forwarded-For: 10.0.0.1"])
         client.send(frames.text(b"REMOTE_ADDR"))
         tap.equal(client.texts(1), ["127.0.0.1"], "over TCP the client's address is the peer's, whatever it says")
-    listener = socket.socket()
-    listener.bind(("0.0.0.0", 0))
-    listener.listen()
-    result = subprocess.run([stack.BUILD / "ws/echo"], stdin=listener, capture_output=True, timeout=30)
-    tap.ok(result.returncode == 1 and b"not on a loopback address" in result.stderr, "a TCP socket that others could reach is refused")
+    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        with socket.socket(family) as listener:
+            listener.bind((address, 0))
+            listener.listen()
+            result = subprocess.run([stack.BUILD / "ws/echo"], stdin=listener, capture_output=True, text=True, timeout=30)
+        tap.equal((result.returncode, result.stderr), (1, "echo: standard input: the socket is not on a loopback address\n"),
+                  f"a TCP socket that others could reach is refused: {family.name}")
 
 
 def check_stop():

@@ -9,7 +9,7 @@ import rfc6455
 import stack
 import tap
 
-CLIENTS = {"asan": 200, "valgrind": 20}.get(stack.BUILD.name, 1000)
+CLIENTS = {"asan": 200, "valgrind": 20, "qemu": 50}.get(stack.BUILD.name, 1000)
 
 
 def connect(path="/echo", **options):
