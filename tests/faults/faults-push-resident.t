@@ -35,7 +35,7 @@ def run(program, environment):
     """What each client has got, what Redis has, the exit status and the log."""
     redis.ask("DEL", "duplex:chat")
     redis.ask("XADD", "duplex:chat", "*", "text", "before")
-    with Endpoint(stack.BUILD / f"faults/{program}", DUPLEX_REDIS=redis.address, DUPLEX_MAX_PUBLISH="0", **environment) as chat:
+    with Endpoint(stack.BUILD / f"faults/{program}", DUPLEX_REDIS=redis.address, DUPLEX_MAX_PUBLISH="0", WEBSOCKET_PING_SECONDS="0", **environment) as chat:
         process = chat.processes[0]
         clients = []
         if process.poll() is None:

@@ -27,9 +27,9 @@ ABSENT = ("HTTP_FORWARDED", "HTTP_PROXY", "HTTP_REMOTE_USER", "HTTP_X_REAL_IP", 
 ASKED = ("localhost", "localhost:99999", "evil.example", "[::1]")  # other hosts that a request of ours asks for
 
 JOURNAL = """#!/bin/sh
-# tells the client, and a journal, all of its environment
+# tells the client, and a journal, all of its environment: in a file of its own, because it may take several writes
 all=$(tr '\\0\\n' '\\1\\2' </proc/$$/environ)
-printf '%s\\n' "$all" >>{journal}
+printf '%s\\n' "$all" >>{journal}/$$
 printf '%s\\n' "$all"
 while read -r _; do :; done
 """
@@ -49,14 +49,14 @@ class Journal:
 
     def __init__(self, site):
         self.site = site
-        self.file = site.directory / "journal"
-        self.file.touch()
-        self.file.chmod(0o666)
+        self.directory = site.directory / "journal"
+        self.directory.mkdir()
+        self.directory.chmod(0o777)
         for name in ("echo", "secret"):
             program = site.directory / "told" / name
             program.parent.mkdir(exist_ok=True)
             program.parent.chmod(0o755)
-            program.write_text(JOURNAL.format(journal=self.file))
+            program.write_text(JOURNAL.format(journal=self.directory))
             program.chmod(0o755)
         site.stop("websocketd")
         site.start_websocketd("told")
@@ -66,13 +66,16 @@ class Journal:
         stack.wait_until(lambda: handshake(site)[0] == 101 and sites.ask(site, "/echo").status == 200)
 
     def handshakes(self):
-        return [variables_of(line) for line in self.file.read_text(errors="backslashreplace").splitlines()]
+        """Of each the environment; of one that is just writing it down nothing."""
+        texts = [file.read_bytes().decode(errors="backslashreplace") for file in self.directory.iterdir()]
+        return [variables_of(line) for text in texts for line in text.split("\n")[:-1]]
 
     def requests(self):
         return list(self.fastcgi.seen)
 
     def forget(self):
-        self.file.write_text("")
+        for file in self.directory.iterdir():
+            file.unlink()
         self.fastcgi.seen.clear()
 
 
@@ -88,7 +91,7 @@ def lies(variables, site, scheme="http"):
     own = f"localhost:{site.http if scheme == 'http' else site.https}"
     hosts = ("", own, *ASKED)
     truth = {"HTTP_X_FORWARDED_FOR": ("127.0.0.1",), "HTTP_X_FORWARDED_PROTO": (scheme,), "HTTP_X_FORWARDED_HOST": hosts, "HTTP_X_HOST": hosts,
-             "HTTP_ORIGIN": (stack.ORIGIN,), "HTTP_X_ORIGIN": ("", f"{scheme}://{own}", f"{scheme}://{variables['SERVER_NAME'].lower()}"), **{name: ("",) for name in ABSENT}}
+             "HTTP_ORIGIN": (stack.ORIGIN,), "HTTP_X_ORIGIN": ("", f"{scheme}://{own}", f"{scheme}://{variables['SERVER_NAME'].lower()}"), "REMOTE_USER": ("",), **{name: ("",) for name in ABSENT}}
     return differing(variables, truth, variables["SCRIPT_NAME"].rstrip("/") + variables["PATH_INFO"])
 
 
@@ -262,6 +265,8 @@ def check_spellings(site, journal):
     rows += [[f"{spelled}: {FORGED}" for spelled in spellings(name)] for name in NAMES for _ in range(4)]
     rows += [[f"{name}: {FORGED}", f"{name}: {FORGED}"] for name in NAMES]
     rows += [[f"Connection: {', '.join(NAMES)}", f"X-Forwarded-For: {FORGED}"], [f"Content_Length: {len(FORGED)}"]]
+    rows += [[f"Authorization: {scheme} Ni42LjYuNjpzZWNyZXQ="] for scheme in ("Basic", "basic", "BASIC", "Digest", "Bearer")]  # of the user 6.6.6.6
+    rows += [["Authorization: Bearer x, Basic Ni42LjYuNjpzZWNyZXQ="], ['Authorization: Digest username="6.6.6.6"']]
     found = []
     for headers in rows:
         status, variables = handshake(site, *headers)

@@ -7,7 +7,7 @@ import time
 
 import frames
 
-MOST_RETURNS = 50
+MOST_IN_VAIN = 20  # times that one comes back and has nothing more than before
 
 
 def split(got):
@@ -37,6 +37,7 @@ class Subscriber:
         self.channel = channel
         self.after = after      # where it begins
         self.returns = 0        # how often it had to come back
+        self.in_vain = 0        # how often in a row it had nothing more than before
         self.before = []        # the whole messages that it had then
         self.open(after, buffer)
 
@@ -77,8 +78,9 @@ class Subscriber:
         """As the page does: it waits a little longer each time, and goes on after what it has seen."""
         self.socket.close()
         time.sleep(min(0.2, 0.01 * self.returns))
-        self.before = self.lines()
+        had, self.before = len(self.before), self.lines()
         self.returns += 1
+        self.in_vain = self.in_vain + 1 if len(self.before) == had else 0
         self.open(json.loads(self.before[-1])["id"] if self.before else self.after)
 
     def publish(self, texts):
@@ -107,7 +109,7 @@ def read_until(subscribers, text, come_back=None, in_parts=False):
                 if is_open and not has_all(one):
                     continue
                 selector.unregister(one.socket)
-                if not is_open and come_back and one.returns < MOST_RETURNS:
+                if not is_open and come_back and one.in_vain < MOST_IN_VAIN:
                     come_back(one)
                     if not has_all(one):  # else it was the last before, or came with the answer to the handshake
                         selector.register(one.socket, selectors.EVENT_READ, one)

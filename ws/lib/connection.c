@@ -1,4 +1,5 @@
 #include "connection.h"
+#include "clock.h"
 #include "frames.h"
 #include "utf8.h"
 
@@ -6,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 void connection_init(struct websocket *ws, const struct carrier *carrier)
 {
@@ -58,35 +58,18 @@ static enum websocket_event next(struct websocket *ws, struct websocket_message 
 	return ws->ended || ws->input_ended ? WEBSOCKET_CLOSED : WEBSOCKET_NONE;
 }
 
-long long connection_clock(void)
-{
-	struct timespec now;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &now) < 0)
-		return -1;
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
-/* what is left of the time until the deadline; nothing without a clock */
-static int time_left(long long deadline)
-{
-	long long now = connection_clock();
-
-	return now >= 0 && now < deadline ? (int)(deadline - now) : 0;
-}
-
 /* the time that is left, or that until the feed is due if that is less */
 static int limit_to_feed(const struct feed *feed, int timeout_ms)
 {
 	if (feed == NULL || feed->due_ms == 0 || timeout_ms == 0)
 		return timeout_ms;
-	int left = time_left(feed->due_ms);
+	int left = clock_left_ms(feed->due_ms);
 	return timeout_ms < 0 || left < timeout_ms ? left : timeout_ms;
 }
 
 static bool is_due(const struct feed *feed)
 {
-	return feed && feed->due_ms && connection_clock() >= feed->due_ms;
+	return feed && feed->due_ms && clock_now_ms() >= feed->due_ms;
 }
 
 /* waits, and lets the feed send what it has */
@@ -104,7 +87,7 @@ static int wait_and_feed(struct websocket *ws, struct pollfd *set, size_t count,
 enum websocket_event websocket_wait(struct websocket *ws, struct websocket_message *message,
 				    int timeout_ms)
 {
-	long long deadline = timeout_ms > 0 ? connection_clock() + timeout_ms : 0;
+	long long deadline = timeout_ms > 0 ? clock_now_ms() + timeout_ms : 0;
 
 	if (ws->feed && (ws->feed->fd >= 0 ||
 			 ws->feed->wants_room)) /* a client that never pauses would keep it out */
@@ -116,7 +99,7 @@ enum websocket_event websocket_wait(struct websocket *ws, struct websocket_messa
 		if (timeout_ms == 0)
 			break;
 		if (timeout_ms > 0)
-			timeout_ms = time_left(deadline);
+			timeout_ms = clock_left_ms(deadline);
 	}
 	return event;
 }
@@ -128,7 +111,7 @@ enum websocket_event websocket_read(struct websocket *ws, struct websocket_messa
 
 int websocket_poll(struct websocket *ws, struct pollfd *set, size_t count, int timeout_ms)
 {
-	long long deadline = timeout_ms > 0 ? connection_clock() + timeout_ms : 0;
+	long long deadline = timeout_ms > 0 ? clock_now_ms() + timeout_ms : 0;
 
 	for (;;) {
 		bool is_over = ws->ended || ws->input_ended;
@@ -138,7 +121,7 @@ int websocket_poll(struct websocket *ws, struct pollfd *set, size_t count, int t
 		if (ready != 0 || has_input || timeout_ms == 0)
 			return ready;
 		if (timeout_ms > 0)
-			timeout_ms = time_left(deadline);
+			timeout_ms = clock_left_ms(deadline);
 	}
 }
 

@@ -14,10 +14,9 @@
 
 /* what sends to the client of its own accord while the view waits; push/ has two */
 struct feed {
-	int fd;          /* or -1 */
-	bool wants_room; /* deliver is called again once little of what was sent waits */
-	long long
-		due_ms; /* when deliver is called at the latest, by connection_clock; 0 for never */
+	int fd;           /* or -1 */
+	bool wants_room;  /* deliver is called again once little of what was sent waits */
+	long long due_ms; /* when deliver is called at the latest, by clock_now_ms; 0 for never */
 	void (*deliver)(struct websocket *ws); /* is called when fd is readable */
 	void (*release)(struct feed *feed);    /* is called once, at the end */
 };
@@ -78,9 +77,6 @@ struct websocket {
 
 /* sets up what every carrier has in common */
 void connection_init(struct websocket *ws, const struct carrier *carrier);
-
-/* the time in milliseconds; -1 if the clock cannot be read */
-long long connection_clock(void);
 
 /* ends the connection in both directions: with an errno value and its reason, or with 0 */
 void connection_end(struct websocket *ws, int error, const char *reason);

@@ -1,6 +1,7 @@
 #include "hub.h"
 #include "aside.h"
 #include "batch.h"
+#include "clock.h"
 #include "frames.h"
 #include "reader.h"
 
@@ -101,10 +102,10 @@ static void deliver_gap(struct hub *hub)
 /* waits until something can be read, but not beyond the time when it is due */
 static bool wait_for_reader(struct reader *reader, long long due)
 {
-	long long left = due - connection_clock();
+	long long left = due - clock_now_ms();
 	int ready = left > 0 ? aside_wait(reader_fd(reader), POLLIN, (int)left) : 0;
 
-	if (ready == 0 && due <= connection_clock()) {
+	if (ready == 0 && due <= clock_now_ms()) {
 		reader_give_up(reader);
 		return false;
 	}
@@ -119,7 +120,7 @@ static bool read_once(struct hub *hub)
 
 	if (reader_ask(reader, BLOCK_MS) < 0)
 		return false;
-	long long due = connection_clock() + OVERDUE_MS;
+	long long due = clock_now_ms() + OVERDUE_MS;
 	while (result == READER_WAITS && wait_for_reader(reader, due))
 		result = reader_take(reader, batch_add, NULL);
 	if (result != READER_TOOK)

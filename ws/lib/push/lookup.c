@@ -1,5 +1,6 @@
 #include "lookup.h"
 #include "aside.h"
+#include "clock.h"
 
 #include <fcntl.h>
 #include <netdb.h>
@@ -113,14 +114,6 @@ static void start(const char *host)
 	}
 }
 
-static long long milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 /* Waits until the thread has ended, but not for longer than that. Several may wait, each with a
  * descriptor of its own, as an epoll descriptor takes one only once. False if it cannot wait. */
 static bool wait_for_event(int wait_ms)
@@ -140,10 +133,10 @@ static bool wait_for_event(int wait_ms)
 /* waits while the thread has found nothing, but not for longer than that */
 static void wait_for_result(int wait_ms)
 {
-	long long end = milliseconds() + wait_ms;
+	long long end = clock_now_ms() + wait_ms;
 
 	for (long long left = wait_ms; left > 0 && cache.is_running && cache.result.count == 0;
-	     left = end - milliseconds())
+	     left = end - clock_now_ms())
 		if (!wait_for_event((int)left))
 			return;
 }

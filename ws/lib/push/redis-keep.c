@@ -1,4 +1,5 @@
 /* a connection that is kept, and logged in: what needs no hiredis */
+#include "clock.h"
 #include "lookup.h"
 #include "redis-settings.h"
 #include "redis.h"
@@ -55,24 +56,16 @@ static struct redis *open_at(const struct redis_address *address, int lookup_ms,
 static long long rests_until;
 static char rest_reason[512];
 
-static long long milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 void redis_rest(const char *reason, int rest_ms)
 {
-	rests_until = milliseconds() + rest_ms;
+	rests_until = clock_now_ms() + rest_ms;
 	snprintf(rest_reason, sizeof rest_reason, "%s", reason);
 }
 
 static bool rests(const char **reason)
 {
 	*reason = rest_reason;
-	return rests_until > 0 && milliseconds() < rests_until;
+	return rests_until > 0 && clock_now_ms() < rests_until;
 }
 
 /* connects anew */

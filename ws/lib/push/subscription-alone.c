@@ -1,4 +1,5 @@
 /* a subscriber with a reader of its own */
+#include "clock.h"
 #include "reader.h"
 #include "redis.h"
 #include "subscription.h"
@@ -22,12 +23,15 @@ struct subscription {
 	char line[MESSAGE_LINE_SIZE];
 };
 
-static void release(struct feed *feed)
+static void subscription_free(struct subscription *subscription)
 {
-	struct subscription *subscription = (struct subscription *)feed;
-
 	reader_close(subscription->reader);
 	free(subscription);
+}
+
+static void release(struct feed *feed)
+{
+	subscription_free((struct subscription *)feed);
 }
 
 /* Ends the connection. Returns -1 with errno set. */
@@ -50,7 +54,7 @@ static bool send_message(void *context, const char *id, const char *text, size_t
 /* asks for what comes next */
 static int ask(struct subscription *subscription)
 {
-	subscription->feed.due_ms = connection_clock() + OVERDUE_MS;
+	subscription->feed.due_ms = clock_now_ms() + OVERDUE_MS;
 	return reader_ask(subscription->reader, BLOCK_MS);
 }
 
@@ -61,7 +65,7 @@ static void deliver(struct websocket *ws)
 
 	switch (reader_take(reader, send_message, ws)) {
 	case READER_WAITS:
-		if (connection_clock() < subscription->feed.due_ms)
+		if (clock_now_ms() < subscription->feed.due_ms)
 			return;
 		reader_give_up(reader);
 		break;
@@ -108,7 +112,7 @@ int subscription_begin_alone(struct websocket *ws, const char *channel, const ch
 		return fail(ws, ENOMEM, "calloc for a subscription");
 	if (begin(ws, subscription, channel, after) < 0) {
 		int error = errno;
-		release(&subscription->feed);
+		subscription_free(subscription);
 		errno = error;
 		return -1;
 	}

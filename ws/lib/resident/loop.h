@@ -43,9 +43,6 @@ void loop_go_on_later(struct loop *loop, struct turn *turn);
  * errno set if waiting failed. */
 int loop_turn(struct loop *loop);
 
-/* reads the clock */
-void loop_read_clock(struct loop *loop);
-
 void loop_close(struct loop *loop);
 
 #endif
