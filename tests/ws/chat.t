@@ -214,7 +214,8 @@ def check_probe():
 
 for is_resident in (False, True):
     print(f"# {'a resident endpoint' if is_resident else 'an endpoint for each client'}")
-    with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address, WS="resident" if is_resident else "websocketd", DUPLEX_WORKERS="1") as site:
+    with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address, WS="resident" if is_resident else "websocketd", DUPLEX_WORKERS="1",
+                                      WEBSOCKET_PING_SECONDS="0") as site:  # nobody here answers a ping
         check_query()
         check_foreign()
         check_deleted()
