@@ -178,12 +178,13 @@ while read -r _; do :; done
 class Site:
     """A site in a directory of its own, with a front server, websocketd, FastCGI workers and, if that is the way, a resident echo."""
 
-    def __init__(self, name, idle=IDLE, way="websocketd", **environment):
+    def __init__(self, name, idle=IDLE, way="websocketd", files=1024, **environment):
         self.name = name
         self.way = way
         self.further = environment  # of the endpoints
         self.resident = ["echo"] if way == "resident" else []  # their names
         self.idle = idle
+        self.files = files  # how many descriptors lighttpd may have
         self.server = SERVERS[name]
         stack.need(self.server.program)
         stack.need("websocketd", "curl", "spawn-fcgi", "multiwatch", "openssl", "ss")
@@ -285,7 +286,7 @@ class Site:
 
     def configure(self, *edits):
         """Writes the site's files anew, and the fragment. An edit is a text that one of them has, and what stands there instead."""
-        values = {"DIR": self.directory, "HTTP": self.http, "HTTPS": self.https, "WEBSOCKETD": self.websocketd, "OWN": self.own, "IDLE": self.idle,
+        values = {"DIR": self.directory, "HTTP": self.http, "HTTPS": self.https, "WEBSOCKETD": self.websocketd, "OWN": self.own, "IDLE": self.idle, "FILES": self.files,
                   "RESIDENT": " ".join(self.resident), "ALTERNATIVES": "|".join(self.resident) or "none"}
         texts = {FRAGMENT: (stack.ROOT / "conf" / self.server.fragment).read_text(),
                  **{name: (SITES / name).read_text() for name in (self.server.fragment, "duplex-local.conf")}}
