@@ -101,7 +101,7 @@ write_site() {
 	for template in "$site"/*.in; do
 		file=$run/$(basename "$template" .in)
 		sed -e "/^@$without@/d" -e "s#^@$with@##" -e "s#@RUN@#$run#g" -e "s#@ADDRESS@#$address#g" -e "s#@BIND@#$bind#g" \
-			-e "s#@PORT@#$port#g" -e "s#@FILES@#$(ulimit -n)#g" -e "s#@WEBSOCKETD@#$websocketd_port#g" \
+			-e "s#@PORT@#$port#g" -e "s#@FILES@#$(ulimit -n)#g" -e "s#@CONNECTIONS@#$(($(ulimit -n) / 2))#g" -e "s#@WEBSOCKETD@#$websocketd_port#g" \
 			-e "s#@HOSTS@#${hosts//\\/\\\\}#g" -e "s#@RESIDENT@#${resident[*]}#g" -e "s#@ALTERNATIVES@#$alternatives#g" \
 			"$template" >"$file"
 	done

@@ -147,7 +147,7 @@ class Systems:
             sockets += f'$SERVER["socket"] == "127.0.0.1:{front}" {{\n{content.replace("@TO@", to)}}}\n'
         self.behind["duplex"] = f"127.0.0.1:{port}/echo"
         text = (HERE / "lighttpd.conf").read_text().replace("@SOCKETS@", sockets)
-        for at, value in (("RUN", self.run), ("PORT", port), ("FILES", self.files)):
+        for at, value in (("RUN", self.run), ("PORT", port), ("FILES", self.files), ("CONNECTIONS", self.files // 2)):
             text = text.replace(f"@{at}@", str(value))
         (self.run / "lighttpd.conf").write_text(text)
         (self.run / "duplex-local.conf").write_text(

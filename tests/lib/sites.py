@@ -286,7 +286,7 @@ class Site:
 
     def configure(self, *edits):
         """Writes the site's files anew, and the fragment. An edit is a text that one of them has, and what stands there instead."""
-        values = {"DIR": self.directory, "HTTP": self.http, "HTTPS": self.https, "WEBSOCKETD": self.websocketd, "OWN": self.own, "IDLE": self.idle, "FILES": self.files,
+        values = {"DIR": self.directory, "HTTP": self.http, "HTTPS": self.https, "WEBSOCKETD": self.websocketd, "OWN": self.own, "IDLE": self.idle, "FILES": self.files, "CONNECTIONS": self.files // 2,
                   "RESIDENT": " ".join(self.resident), "ALTERNATIVES": "|".join(self.resident) or "none"}
         texts = {FRAGMENT: (stack.ROOT / "conf" / self.server.fragment).read_text(),
                  **{name: (SITES / name).read_text() for name in (self.server.fragment, "duplex-local.conf")}}
