@@ -30,8 +30,8 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HTTP_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LIB_LIBS) $(LDLIBS)
 
-# An endpoint that does what a test asks it for.
-$(BUILD)/tests/views: $(BUILD)/obj/tests/lib/views.o $(LIB)
+# Endpoints for tests: one that does what a test asks it for, and one that writes down what it is told.
+$(BUILD)/tests/views $(BUILD)/tests/journal: $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(LDLIBS)
 
@@ -68,7 +68,7 @@ $(BUILD)/libfuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(HTTP_OBJS) $(LIB)
 
 $(BUILD)/obj/fcgi/%.o $(BUILD)/obj/ws/%.o: ALL_CFLAGS += $(WATCHED)
 
-unit: $(UNIT_TESTS) $(FAULTY) $(BUILD)/tests/views
+unit: $(UNIT_TESTS) $(FAULTY) $(BUILD)/tests/views $(BUILD)/tests/journal
 
 # What "make bench" needs, and what it can compare with where that is installed.
 GENERATORS = smallest-fcgi $(if $(wildcard /usr/include/wslay/wslay.h),load fanout)

@@ -98,6 +98,8 @@ WAYS = {
         "code": 1006,       # when the endpoint ends: websocketd sends no close frame
         "too large": 1006,  # for the same reason
         "not UTF-8": 1006,
+        "line": rb"\| echo: ",  # before what an endpoint logs: websocketd puts the URL before it
+        "port": True,       # a program of the machine can connect around the web server; that of a socket only who may open it
     },
     "resident": {
         "newline": "one",
@@ -105,6 +107,8 @@ WAYS = {
         "code": 1001,       # the server stops
         "too large": 1009,
         "not UTF-8": 1007,
+        "line": rb"^echo: ",
+        "port": False,
     },
 }
 
