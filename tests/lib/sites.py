@@ -93,6 +93,8 @@ DIFFERENT = {
 
 WAYS = {
     "websocketd": {
+        "process": True,    # each client has one of its own
+        "queue": 17,        # MiB of it for a client that sends and does not read: those of the messages that wait, and some more
         "newline": "two",   # messages are made of a text with one: websocketd takes it for the end
         "binary": False,    # websocketd does not tell it from text, and the echo ends
         "code": 1006,       # when the endpoint ends: websocketd sends no close frame
@@ -102,6 +104,8 @@ WAYS = {
         "port": True,       # a program of the machine can connect around the web server; that of a socket only who may open it
     },
     "resident": {
+        "process": False,
+        "queue": 34,        # a resident endpoint takes in all that the queue may have, for which the memory may be twice as much
         "newline": "one",
         "binary": True,
         "code": 1001,       # the server stops
@@ -366,9 +370,7 @@ class Site:
         """How many clients of /echo there are: connections of a resident endpoint's socket, or processes."""
         if not self.resident:
             return len(self.endpoints())
-        sockets = map(str.split, pathlib.Path("/proc/net/unix").read_text().splitlines())
-        connected = "03"
-        return sum(fields[-1] == str(self.socket("echo")) and fields[5] == connected for fields in sockets)
+        return stack.count_connections(self.socket("echo"))
 
     def __enter__(self):
         return self
