@@ -111,6 +111,14 @@ def check_example():
         tap.equal((result.returncode, result.stdout, result.stderr), (0, b"3 bytes\n0 bytes\n", b""), "the example of websocket(3) works")
 
 
+def check_limits():
+    """The limits of a resident endpoint, which duplex(7) has with their defaults."""
+    table = re.findall(r'^\t\{"(WEBSOCKET_\w+)", offsetof\(struct limits, \w+\),\s+(\w+),', (stack.ROOT / "ws/lib/settings.c").read_text(), re.M)
+    largest = re.search(r"WEBSOCKET_MAX_MESSAGE_DEFAULT (\d+)", (stack.ROOT / "ws/lib/websocket.h").read_text())[1]
+    told = re.findall(r"^\.It Ev (WEBSOCKET_\w+) Pq (\d+)$", SOURCES["conf/duplex.7"], re.M)
+    tap.equal(told, [(name, value if value.isdigit() else largest) for name, value in table], "duplex(7) has the limits of a resident endpoint, with their defaults")
+
+
 SOURCES = {page: source(page) for page in PAGES}
 check_lint()
 check_functions("ws/lib/websocket.h", "ws/lib/websocket.3", 14)
@@ -118,5 +126,6 @@ check_functions("ws/lib/push.h", "ws/lib/websocket_subscribe.3", 2)
 check_values()
 check_options()
 check_answers()
+check_limits()
 check_example()
 tap.done()
