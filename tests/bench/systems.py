@@ -19,6 +19,8 @@ BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 
 PYTHON = "/usr/bin/python3"
+RESIDENT = ("resident-echo", "resident-chat")  # the paths of what is resident behind lighttpd; at /echo and /chat is websocketd
+RESIDENT_CHATS = ("resident chat", "resident chat, behind lighttpd")
 PEERS = {  # the command before the port, and what shows that it is installed
     "resident": (["sh", "-c", f'exec spawn-fcgi -n -a 127.0.0.1 -p "$1" -- /usr/bin/multiwatch -f 2 -- {BUILD}/ws/echo', "resident"],
                  ["sh", "-c", "command -v spawn-fcgi && command -v multiwatch"]),
@@ -74,6 +76,7 @@ class Systems:
         self.direct = {}
         self.behind = {}
         self.push = {}
+        self.chats = []  # those of RESIDENT_CHATS that run
         try:
             self.start_all()
         except BaseException:
@@ -109,6 +112,9 @@ class Systems:
     def start_all(self):
         port = next(self.ports)
         (self.run / "ws").mkdir()
+        (self.run / "resident").mkdir()
+        for name in RESIDENT:
+            (self.run / name).symlink_to(BUILD / "ws" / name.partition("-")[2])
         for name, program in (("echo", BUILD / "ws/echo"), ("chat", BUILD / "ws/chat"), ("cat", "/bin/cat"), ("echo-musl", BUILD / "bench/echo-musl")):
             (self.run / "ws" / name).symlink_to(program)
         self.start_websocketd(port)
@@ -116,6 +122,8 @@ class Systems:
         for name in self.peers:
             self.direct[name] = f"127.0.0.1:{(peer := next(self.ports))}/echo"
             self.start(name, [*PEERS[name][0], str(peer)], peer)
+        if "resident" in self.peers:
+            self.start_resident("resident, behind lighttpd", "resident-echo", self.run / "resident/resident-echo.sock")
         self.start_lighttpd(port)
         if shutil.which("redis-server"):
             self.start_push(port)
@@ -123,6 +131,11 @@ class Systems:
     def start_websocketd(self, port):
         self.start("websocketd", ["websocketd", "--address=127.0.0.1", f"--port={port}", "--loglevel=fatal", "--passenv=DUPLEX_REDIS,DUPLEX_MAX_PUBLISH",
                                   f"--dir={self.run}/ws"], port)
+
+    def start_resident(self, name, program, where):
+        """Two workers of an endpoint, on a port or on a UNIX socket as the fragment has it."""
+        at = ["-a", "127.0.0.1", "-p", str(where)] if isinstance(where, int) else ["-s", str(where)]
+        self.start(name, ["spawn-fcgi", "-n", *at, "--", "/usr/bin/multiwatch", "-f", "2", "--", str(self.run / program)], where)
 
     def restart(self, name):
         """It keeps the memory of the clients that it once had."""
@@ -137,24 +150,37 @@ class Systems:
                                     "--save", "", "--appendonly", "no"], self.run / "redis.sock")
         self.push["duplex"] = f"127.0.0.1:{websocketd}/chat?after=-1"
         self.push["duplex, behind lighttpd"] = self.behind["duplex"].replace("/echo", "/chat?after=-1")
+        if "resident" in self.peers:
+            self.start_chats()
         for name in self.push_peers:
             self.push[name] = f"127.0.0.1:{(port := next(self.ports))}/chat"
             self.start(name, [*PUSH_PEERS[name][0], str(port)], port)
 
+    def start_chats(self):
+        direct, behind = RESIDENT_CHATS
+        self.push[direct] = f"127.0.0.1:{(port := next(self.ports))}/resident-chat?after=-1"
+        self.push[behind] = self.behind["resident"].replace("-echo", "-chat?after=-1")
+        self.start_resident(direct, "resident-chat", port)
+        self.start_resident(behind, "resident-chat", self.run / "resident/resident-chat.sock")
+        self.chats = list(RESIDENT_CHATS)
+
     def start_lighttpd(self, websocketd):
         port = next(self.ports)
         sockets = ""
-        for name, content in (("smallest", FASTCGI), ("static", STATIC), *((name, PROXY) for name in self.peers)):
+        for name, content in (("smallest", FASTCGI), ("static", STATIC), *((name, PROXY) for name in self.peers if name != "resident")):
             self.behind[name] = f"127.0.0.1:{(front := next(self.ports))}/echo"
             to = self.direct.get(name, ":/").split(":")[1].split("/")[0]
             sockets += f'$SERVER["socket"] == "127.0.0.1:{front}" {{\n{content.replace("@TO@", to)}}}\n'
         self.behind["duplex"] = f"127.0.0.1:{port}/echo"
+        if "resident" in self.peers:
+            self.behind["resident"] = f"127.0.0.1:{port}/resident-echo"
         text = (HERE / "lighttpd.conf").read_text().replace("@SOCKETS@", sockets)
         for at, value in (("RUN", self.run), ("PORT", port), ("FILES", self.files), ("CONNECTIONS", self.files // 2)):
             text = text.replace(f"@{at}@", str(value))
         (self.run / "lighttpd.conf").write_text(text)
         (self.run / "duplex-local.conf").write_text(
-            f'var.duplex_paths := "^/(echo|chat)$"\nvar.duplex_websocketd := ( "host" => "127.0.0.1", "port" => {websocketd} )\n'
+            f'var.duplex_paths := "^/(echo|chat|{"|".join(RESIDENT)})$"\n'
+            f'var.duplex_resident := "{" ".join(RESIDENT)}"\nvar.duplex_sockets := "{self.run}/resident"\nvar.duplex_websocketd := ( "host" => "127.0.0.1", "port" => {websocketd} )\n'
             f'var.duplex_fastcgi := ( "socket" => "{self.run}/fcgi.sock", "bin-path" => "{self.run}/duplex --page={self.run}/html", "max-procs" => 2 )\n')
         for name, to in (("duplex.conf", ROOT / "conf/lighttpd.conf"), ("duplex", BUILD / "fcgi/duplex"), ("html", ROOT / "html"),
                          ("smallest-fcgi", BUILD / "bench/smallest-fcgi")):
@@ -172,7 +198,11 @@ class Systems:
         return self.processes["websocketd" if self.is_ours(name) else name].pid
 
     def is_ours(self, name):
-        return name not in self.peers and name not in self.push_peers
+        return name not in self.peers and name not in self.push_peers and name not in self.chats
+
+    def is_chat(self, name):
+        """Whether it is the chat of duplex, in either way."""
+        return self.is_ours(name) or name in self.chats
 
     def push_pids(self, name):
         """Of all that a message passes through."""
