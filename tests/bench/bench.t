@@ -21,7 +21,7 @@ sys.path.insert(0, f"{stack.ROOT}/tests/bench")
 import plots
 
 BENCH = stack.BUILD / "bench"
-PARTS = {"floors": "Messages/s behind the same websocketd", "http": "Requests/s behind the same lighttpd", "cpu": "Processor seconds",
+PARTS = {"small": "MiB of memory of a whole site", "floors": "Messages/s behind the same websocketd", "http": "Requests/s behind the same lighttpd", "cpu": "Processor seconds",
          "peers": "Messages/s; p50, p99 in us: peers, behind the same lighttpd", "large": "64 messages of 1 MB", "wire": "Bytes on the wire", "start": "Instructions for a request"}
 if stack.SANITIZED:  # what valgrind cannot run
     del PARTS["start"]

@@ -17,7 +17,7 @@ import stack
 import tap
 
 ROUNDS = 500
-SLOWEST = 1.0  # seconds
+SLOWEST = 5  # seconds, on a loaded machine
 
 
 async def bare_websocket(site):
@@ -124,6 +124,6 @@ for way in sites.WAYS:
     tap.prefix = f"{way}: "
     with stack.Stack(WS=way, DUPLEX_WORKERS="1") as site:
         asyncio.run(check_fair(site))
-        tap.ok(stack.wait_until(lambda: not site.clients(), 5), "nothing is left when the flooding client and the one that never reads are gone")
+        tap.ok(stack.wait_until(lambda: not site.clients()), "nothing is left when the flooding client and the one that never reads are gone")
         stack.finish(site, r"echo: 127\.0\.0\.1: the client sent more than \d+ bytes ahead of what it read", *stack.GONE)
 tap.done()
