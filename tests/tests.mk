@@ -18,7 +18,7 @@ DEPS_BENCH = $(DEPS_RUN) lighttpd python3 libwslay-dev wrk gnuplot-nox valgrind 
 
 JOBS  ?= $(shell nproc)
 TIME  ?= 60
-LIMIT ?= 600
+LIMIT ?= 1200
 PROVE  = prove -j$(JOBS)
 CHECK  = JOBS='$(JOBS)' LIMIT='$(LIMIT)' PYTHONDONTWRITEBYTECODE=1 tests/lib/check
 

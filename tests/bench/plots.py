@@ -52,7 +52,7 @@ plot {plots}
 def curves(output, name, heading, rounds):
     """The median and the 99th percentile by the number of subscribers, a colour for each system."""
     names = [one for one in in_order(list(next(iter(rounds.values())))) if not one.endswith(", behind lighttpd")]
-    data = "".join(count + "".join(f" {spread(each[one][key])['median'] / 1000}" for one in names for key in ("p50", "p99")) + "\n"
+    data = "".join(count + "".join(f" {spread(each[one][key])['median'] / 1000 if one in each else 'NaN'}" for one in names for key in ("p50", "p99")) + "\n"
                    for count, each in rounds.items())
     plots = ", ".join(f'$data using 1:{2 * at + 2 + later} with linespoints pointtype {7 - later} dashtype {1 + later} linewidth 2 '
                       f'linecolor "{colour(one)}" title "{title(one)}, {key}"'

@@ -30,9 +30,9 @@ ABSENT = ("HTTP_FORWARDED", "HTTP_PROXY", "HTTP_REMOTE_USER", "HTTP_X_REAL_IP", 
 ASKED = ("localhost", "localhost:99999", "evil.example", "[::1]")  # other hosts that a request of ours asks for
 
 JOURNAL = """#!/bin/sh
-# tells the client, and a journal, all of its environment
+# tells the client, and a journal, all of its environment: in a file of its own, because it may take several writes
 all=$(tr '\\0\\n' '\\1\\2' </proc/$$/environ)
-printf '%s\\n' "$all" >>{journal}
+printf '%s\\n' "$all" >>{journal}/$$
 printf '%s\\n' "$all"
 while read -r _; do :; done
 """
@@ -52,14 +52,14 @@ class Journal:
 
     def __init__(self, site):
         self.site = site
-        self.file = site.directory / "journal"
-        self.file.touch()
-        self.file.chmod(0o666)
+        self.directory = site.directory / "journal"
+        self.directory.mkdir()
+        self.directory.chmod(0o777)
         for name in ("echo", "secret"):
             program = site.directory / "told" / name
             program.parent.mkdir(exist_ok=True)
             program.parent.chmod(0o755)
-            program.write_text(JOURNAL.format(journal=self.file))
+            program.write_text(JOURNAL.format(journal=self.directory))
             program.chmod(0o755)
         site.stop("websocketd")
         site.start_websocketd("told")
@@ -81,13 +81,16 @@ class Journal:
         self.site.start_resident(directory=program.parent.name)
 
     def handshakes(self):
-        return [variables_of(line) for line in self.file.read_text(errors="backslashreplace").splitlines()]
+        """Of each the environment; of one that is just writing it down nothing."""
+        texts = [file.read_bytes().decode(errors="backslashreplace") for file in self.directory.iterdir()]
+        return [variables_of(line) for text in texts for line in text.split("\n")[:-1]]
 
     def requests(self):
         return list(self.fastcgi.seen)
 
     def forget(self):
-        self.file.write_text("")
+        for file in self.directory.iterdir():
+            file.unlink()
         self.fastcgi.seen.clear()
 
 

@@ -5,7 +5,7 @@ import socket
 
 import frames
 
-MOST_RETURNS = 50
+MOST_IN_VAIN = 20  # times that one comes back and has nothing more than before
 
 
 def split(got):
@@ -35,6 +35,7 @@ class Subscriber:
         self.channel = channel
         self.after = after      # where it begins
         self.returns = 0        # how often it had to come back
+        self.in_vain = 0        # how often in a row it had nothing more than before
         self.before = []        # the whole messages that it had then
         self.open(after, buffer)
 
@@ -73,8 +74,9 @@ class Subscriber:
     def come_back(self):
         """As the page does: it goes on after what it has seen."""
         self.socket.close()
-        self.before = self.lines()
+        had, self.before = len(self.before), self.lines()
         self.returns += 1
+        self.in_vain = self.in_vain + 1 if len(self.before) == had else 0
         self.open(json.loads(self.before[-1])["id"] if self.before else self.after)
 
     def publish(self, texts):
@@ -98,9 +100,10 @@ def read_until(subscribers, text, come_back=None, in_parts=False):
                 if is_open and not one.got.endswith(ending):
                     continue
                 selector.unregister(one.socket)
-                if not is_open and come_back and one.returns < MOST_RETURNS:
+                if not is_open and come_back and one.in_vain < MOST_IN_VAIN:
                     come_back(one)
-                    selector.register(one.socket, selectors.EVENT_READ, one)
+                    if not one.got.endswith(ending):  # else it came with the answer to the handshake
+                        selector.register(one.socket, selectors.EVENT_READ, one)
 
 
 def close_all(subscribers):

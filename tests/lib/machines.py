@@ -142,8 +142,9 @@ class Host(Machine):
 
     def start(self):
         self.starts = len(self.said("^run: http://"))
-        self.spawn("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", self.tree / "conf/run/launch", SERVER=self.server, WS=self.way, PORT="80",
-                   BIND=self.address, BUILD=str(self.tree / "build"), DUPLEX_REDIS=self.redis, DUPLEX_MAX_PUBLISH="0", TMPDIR=tempfile.gettempdir())
+        self.spawn("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", self.tree / "conf/run/launch", SERVER=self.server, PORT="80",
+                   BIND=self.address, BUILD=str(self.tree / "build"), DUPLEX_REDIS=self.redis, DUPLEX_MAX_PUBLISH="0", TMPDIR=tempfile.gettempdir(),
+                   WS=self.way, WEBSOCKET_MAX_PER_ADDRESS="0")
 
     def is_up(self):
         return len(self.said("^run: http://")) > self.starts

@@ -23,12 +23,15 @@ struct subscription {
 	char line[MESSAGE_LINE_SIZE];
 };
 
-static void release(struct feed *feed)
+static void subscription_free(struct subscription *subscription)
 {
-	struct subscription *subscription = (struct subscription *)feed;
-
 	reader_close(subscription->reader);
 	free(subscription);
+}
+
+static void release(struct feed *feed)
+{
+	subscription_free((struct subscription *)feed);
 }
 
 /* Ends the connection. Returns -1 with errno set. */
@@ -109,7 +112,7 @@ int subscription_begin_alone(struct websocket *ws, const char *channel, const ch
 		return fail(ws, ENOMEM, "calloc for a subscription");
 	if (begin(ws, subscription, channel, after) < 0) {
 		int error = errno;
-		release(&subscription->feed);
+		subscription_free(subscription);
 		errno = error;
 		return -1;
 	}
