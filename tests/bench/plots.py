@@ -140,7 +140,9 @@ def plot(results, output):
         rows = {name: {count: spread([max(0.1, one["idle"]["pss"])]) for count, one in counts.items()} for name, counts in results["memory"].items()}
         bars(output, "memory", "Memory of all processes (Pss) for an idle connection, by their number", "KiB", list(rows["duplex"]), rows)
     if results.get("push"):
-        curves(output, "push", "One message to many, through Redis", results["push"]["rounds"])
+        rounds = results["push"]["rounds"]
+        first = next(iter(rounds.values()))
+        curves(output, "push", "One message to many, through Redis", {count: each for count, each in rounds.items() if set(each) == set(first)})
     if {"resident", "duplex", "Node + ws"} <= set(peers.get("behind", {}).get("1x1", {})):
         glance(output, results)
         return "![Both ways, compared with Node](glance.svg)\n"
