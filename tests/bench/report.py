@@ -6,7 +6,9 @@ from figures import ratio, spread
 from summary import summary
 
 CELLS = ("1x1", "1x64", "50x16", "500x1")
-TITLES = {"duplex": "duplex", "resident": "duplex, resident", "smallest": "smallest libfcgi program", "static": "static file", "musl": "duplex, musl", "cat": "cat"}
+TITLES = {"duplex": "duplex", "resident": "duplex, resident", "smallest": "smallest libfcgi program", "static": "static file", "musl": "duplex, musl", "cat": "cat",
+          "resident chat": "duplex, resident", "resident chat, behind lighttpd": "duplex, resident, behind lighttpd",
+          "resident chat, 4 workers": "duplex, resident, 4 workers", "resident chat, 4 workers, behind lighttpd": "duplex, resident, 4 workers, behind lighttpd"}
 
 
 def title(name):
@@ -133,6 +135,8 @@ def push(found):
     return ("## One message to many, through Redis\n\nFrom the sending to the arrival at each subscriber, in ms, and to that at the last of them (median of the "
             "messages). Processor time is in us for one arrival.\n\n" +
             table(["subscribers", "", "p50", "p99", "max", "all have it", "processor time", "opened/s", "errors"], rows) +
+            ("\n## Messages/s of one client that publishes the next when it has the last\n\n" +
+             table(["", "messages/s"], [[title(name), rounded(rate)] for name, rate in found["published"].items()]) if "published" in found else "") +
             f"\n## KiB of memory for a subscriber ({found['subscribers']:,})\n\n" + table(["", "system", "Pss", "server", "process", "Redis"], kib))
 
 
@@ -184,6 +188,32 @@ def resident_must_hold(results):
         yield "64 messages of 1 MB, resident, MB/s", mine, f"{other}, Node's, or more", mine >= other
 
 
+PUSH_TIMES = {"100": 0.8, "1000": 0.8, "3000": 1.0}  # of an arrival, resident to Node, behind lighttpd, at most
+PUSH_PROCESSOR = 0.7
+
+
+def served_in(one):
+    """Microseconds of an arrival in each round, in the endpoint and Redis."""
+    return [sum(spent for program, spent in each.items() if program not in ("lighttpd", "fanout")) for each in one["spent"]]
+
+
+def push_must_hold(found):
+    """The same for what is published, of the resident way."""
+    for count, limit in PUSH_TIMES.items():
+        each = found["rounds"].get(count, {})
+        mine, node = (each.get(f"{name}, behind lighttpd") for name in ("resident chat", "ws + node-redis"))
+        if mine and node:
+            for key in ("p50", "p99"):
+                one = ratio(mine[key], node[key])
+                yield f"{key} of an arrival, resident to Node, {count} subscribers", times(one), f"{limit:.2f} or less", one["ratio"] <= limit
+            one = ratio(served_in(mine), served_in(node))
+            yield f"processor time of an arrival, resident to Node, {count}", times(one), f"{PUSH_PROCESSOR:.2f} or less", one["ratio"] <= PUSH_PROCESSOR
+    if "resident chat" in found["KiB"]:
+        kib = found["KiB"]["resident chat"]
+        yield "KiB (Pss) of a subscriber, resident", kib["pss"], "8 or less", kib["pss"] <= 8
+        yield "KiB of it in Redis", kib["redis"], "0.5 or less", kib["redis"] <= 0.5
+
+
 def must_hold(results):
     """What is promised, and whether this run shows it."""
     rows = []
@@ -205,7 +235,9 @@ def must_hold(results):
     for count, one in results.get("memory", {}).get("duplex", {}).items():
         add(f"private KiB of an idle endpoint, {count} connections", one["idle"]["client"], "56 or less", one["idle"]["client"] <= 56)
     if results.get("push"):
-        errors = sum(sum(one["errors"]) for each in results["push"]["rounds"].values() for name, one in each.items() if name.startswith("duplex"))
+        for row in push_must_hold(results["push"]):
+            add(*row)
+        errors = sum(sum(one["errors"]) for each in results["push"]["rounds"].values() for name, one in each.items() if name.startswith(("duplex", "resident")))
         add("subscribers that are refused or closed, or get a message not at all, twice or out of turn", errors, 0, errors == 0)
     return "## What must hold\n\n" + table(["", "found", "wanted", "holds"], rows)
 

@@ -195,6 +195,21 @@ def check_checks():
                f"a websocketd and a FastCGI {'are well again' if well else 'hang'}: that is seen, and the rest is not concerned")
 
 
+def check_resident(victim, loss):
+    """The same with resident endpoints, where all clients of a worker share a reader."""
+    global front
+    print("# resident endpoints", flush=True)
+    front = machines.Haproxy()
+    for host in hosts:
+        host.crash()
+        host.way = "resident"
+        host.revive()
+    tap.ok(eventually(lambda: {who()[0] for _ in range(6)} == {host.address for host in hosts}), "all hosts with resident endpoints are used")
+    check_push()
+    check_loss(victim, getattr(victim, loss), "crashes" if loss == "crash" else "is gone without a word")
+    front.crash()
+
+
 def check_front(kind, losses):
     global front
     print(f"# {kind.__name__}", flush=True)
@@ -227,8 +242,9 @@ with Redis(tcp=True, host=machines.REDIS, settings=[settings]) as redis:
     hosts[0].server = "nginx"  # behind Apache an endpoint would have the front's address from lighttpd
     hosts[0].revive()
     check_front(machines.Apache, ["crash", "unplug"])
+    check_resident(hosts[1], "crash")
     tap.equal([host.end(signal.SIGTERM) for host in hosts], [0] * 3, "every host ends with 0 on SIGTERM")
-    own = r"\b(chat|echo|duplex): (?!192\.0\.2\.9: .*(binary|Redis)|Redis(:| can be reached again))|Sanitizer|\.[ch]:\d+:\d+: runtime error"
+    own = r"\b(chat|echo|duplex): (?!192\.0\.2\.9: .*(binary|Redis)|Redis(:| can be reached again)|\d+ clients of the channel chat are sent away: Redis)|Sanitizer|\.[ch]:\d+:\d+: runtime error"
     tap.equal([line for host in hosts for line in host.said(own)], [], "our programs have said nothing but what the test expects")
     print(f"# {sum(len(host.said('localhost/echo')) for host in hosts)} lines in the logs are about the checks")
 tap.done()

@@ -136,18 +136,23 @@ class Host(Machine):
         self.server = server
         self.tree = tree
         self.redis = redis
+        self.way = "websocketd"
         make_machine(self.name, self.address)
 
     def start(self):
         self.starts = len(self.said("^run: http://"))
         self.spawn("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", self.tree / "conf/run/launch", SERVER=self.server, PORT="80",
-                   BIND=self.address, BUILD=str(self.tree / "build"), DUPLEX_REDIS=self.redis, DUPLEX_MAX_PUBLISH="0", TMPDIR=tempfile.gettempdir())
+                   BIND=self.address, BUILD=str(self.tree / "build"), DUPLEX_REDIS=self.redis, DUPLEX_MAX_PUBLISH="0", TMPDIR=tempfile.gettempdir(),
+                   WS=self.way, WEBSOCKET_MAX_PER_ADDRESS="0")
 
     def is_up(self):
         return len(self.said("^run: http://")) > self.starts
 
     def clients(self):
-        return len(self.pids("chat"))
+        if self.way == "websocketd":
+            return len(self.pids("chat"))
+        output = subprocess.run(["ip", "netns", "exec", self.name, "ss", "-Hx", "state", "established"], capture_output=True, text=True).stdout
+        return sum("resident/chat.sock" in line for line in output.splitlines())
 
     def unplug(self):
         """Cuts the machine off: nothing reaches it or comes from it any more, not even the end of a connection."""
