@@ -161,7 +161,7 @@ analyze: ## look for mistakes with gcc -fanalyzer, clang-tidy and cppcheck
 
 # Coverage does not judge what the tests find: "make check" does.
 COVERED = $(UNIT_TESTS) $(BUILD)/faults/api $(wildcard tests/faults/*.t) \
-          $(patsubst %,tests/ws/%.t,echo websocket flood fair query chat chat-limits chat-resident endpoint-end resident resident-edges resident-fair) \
+          $(patsubst %,tests/ws/%.t,echo websocket flood fair query chat chat-limits chat-resident push-resident push-redis-gone endpoint-end resident resident-edges resident-fair) \
           $(patsubst %,tests/fcgi/%.t,fastcgi http slow-post waiting chat-http chat-dns chat-tls) tests/html/chat-page.t
 # TLS for Redis is reached only where hiredis has it.
 GCOVR   = gcovr --root . --filter fcgi/ --filter ws/ $(if $(wildcard /usr/include/hiredis/hiredis_ssl.h),,--exclude ws/lib/push/redis-tls.c) --fail-under-line 97 --fail-under-branch 93 $(BUILD)
