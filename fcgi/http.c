@@ -37,6 +37,7 @@ void http_request(char **envp, struct request *request)
 	request->address = variable(envp, "REMOTE_ADDR");
 	request->host = variable(envp, "HTTP_HOST");
 	request->origin = variable(envp, "HTTP_ORIGIN");
+	request->refused = variable(envp, "DUPLEX_REFUSED");
 	request->content_type = variable(envp, "CONTENT_TYPE");
 	request->content_length = variable(envp, "CONTENT_LENGTH");
 
@@ -45,6 +46,14 @@ void http_request(char **envp, struct request *request)
 	if (length < 0 || (size_t)length >= sizeof request->path ||
 	    has_nul(variable(envp, "REQUEST_URI")))
 		request->path[0] = '\0';
+}
+
+const char *http_address(const struct request *request)
+{
+	const char *address = request->address ? request->address : "";
+	size_t length = strspn(address, "0123456789abcdefABCDEF.:");
+
+	return length > 0 && length < 64 && address[length] == '\0' ? address : "unknown client";
 }
 
 int http_content_length(const char *text, size_t most, size_t *length)
