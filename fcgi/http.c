@@ -139,7 +139,7 @@ size_t http_head(const struct response *response, char head[HTTP_HEAD_SIZE])
 			      "X-Content-Type-Options: nosniff\r\n",
 			      response->status, phrase_of(response->status), response->cache,
 			      response->headers, etag ? "ETag: " : "", etag ? etag : "",
-			      etag ? "\r\n" : "");
+			      etag ? "\r\nVary: Accept-Encoding\r\n" : "");
 
 	if (response->status == 304)
 		length += snprintf(head + length, HTTP_HEAD_SIZE - (size_t)length, "\r\n");
