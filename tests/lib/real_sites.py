@@ -1,25 +1,18 @@
-#!/usr/bin/python3
 """
 The fragments in sites as people have them: a front controller, an application at every path, assets by extension, a page of errors
 of their own, compression, Debian's own configuration. In each site our paths are ours, in both ways of running, the site's own
 rule still does what it is for, and conf/check-site finds nothing wrong. Where a fragment stands at the wrong place, or a rule
 cannot be overcome, conf/check-site says so.
 """
-import json
 import os
-import pathlib
 import re
 import subprocess
-import sys
 
-sys.path.insert(0, f"{sys.path[0]}/../lib")
 import hostile
 import served
 import sites
 import stack
 import tap
-
-stack.need("curl")
 
 # The site's own answer to a path that is neither ours nor a file: the front controller, or the application that tells its variables.
 FRONT = ("/nothing", b"FRONT CONTROLLER\n")
@@ -222,12 +215,12 @@ def check_wrong(site, row):
             print("".join(f"# {line}\n" for line in lines))
 
 
-for server, rows in RIGHT.items():
+def check(server):
+    stack.need("curl")
     for way in sites.WAYS:
-        tap.prefix = f"{server}, {way}: "
+        tap.prefix = f"{way}: "
         with sites.Site(server, way=way) as site:
-            for row in rows:
+            for row in RIGHT[server]:
                 check_right(site, row)
             for row in WRONG[server] if way == "websocketd" else ():
                 check_wrong(site, row)
-tap.done()
