@@ -63,6 +63,7 @@ class Systems:
     def __init__(self, peers=(*PEERS, *PUSH_PEERS)):
         self.run = pathlib.Path(tempfile.mkdtemp(prefix="duplex-bench."))
         self.processes = {}
+        self.started = {}  # how each was started, and where it listens
         self.ports = self.free_ports()
         self.files = raise_limit()
         self.log = open(self.run / "log", "w+b")
@@ -93,6 +94,7 @@ class Systems:
                        "DUPLEX_REDIS": str(self.run / "redis.sock"), "WEBSOCKET_MAX_PER_ADDRESS": "0", "DUPLEX_MAX_PUBLISH": "0"}
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment)
         self.processes[name] = process
+        self.started[name] = (command, where)
         if not figures.wait_until(lambda: self.is_open(where) or process.poll() is not None, 20) or process.poll() is not None:
             self.log.seek(0)
             raise RuntimeError(f"{name} does not start:\n{self.log.read().decode(errors='replace')[-2000:]}")
@@ -122,11 +124,12 @@ class Systems:
         self.start("websocketd", ["websocketd", "--address=127.0.0.1", f"--port={port}", "--loglevel=fatal", "--passenv=DUPLEX_REDIS,DUPLEX_MAX_PUBLISH",
                                   f"--dir={self.run}/ws"], port)
 
-    def restart_websocketd(self):
+    def restart(self, name):
         """It keeps the memory of the clients that it once had."""
-        self.processes["websocketd"].terminate()
-        self.processes["websocketd"].wait(10)
-        self.start_websocketd(int(self.direct["duplex"].split(":")[1].split("/")[0]))
+        self.processes[name].terminate()
+        self.processes[name].wait(10)
+        figures.wait_until(lambda: not self.is_open(self.started[name][1]), 10)
+        self.start(name, *self.started[name])
 
     def start_push(self, websocketd):
         """Redis, and what publishes through it: by address, and what a subscriber asks for to be told when it is one."""
