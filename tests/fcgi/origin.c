@@ -33,7 +33,6 @@ static const struct {
 	{"http://example.or", "example.org", false},
 	{"http://evil@example.org", "example.org", false},
 	{"http://", "example.org", false},
-	{"http://:80", ":80:80", false},
 	{"file://", "", false},
 	{"null", "null", false},
 	{"", "", false},
