@@ -1,4 +1,5 @@
 #include "chat.h"
+#include "clock.h"
 #include "origin.h"
 #include "push/channel.h"
 #include "query.h"
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #define PATH "/chat"
 #define CHANNEL "chat"
@@ -17,19 +17,11 @@ enum { WORKER_LOOKUP_MS = 20 };
 enum { BODY_SIZE = 3 * MESSAGE_MAX + 1024 }; /* each byte may be escaped */
 _Static_assert((int)BODY_SIZE < (int)HTTP_BODY_MAX, "one byte too many can still be read");
 
-static long long milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 /* Leaves a Redis that is lost alone for a second: otherwise every request for it would keep a
  * worker from other requests for as long. */
 static void rest(struct chat *chat)
 {
-	chat->retry_ms = milliseconds() + 1000;
+	chat->retry_ms = clock_now_ms() + 1000;
 }
 
 /* true if there is a connection */
@@ -37,7 +29,7 @@ static bool has_redis(struct chat *chat)
 {
 	const char *reason;
 
-	if (milliseconds() < chat->retry_ms)
+	if (clock_now_ms() < chat->retry_ms)
 		return false;
 	if (redis_keep(&chat->redis, chat->lookup_ms, &reason) == 0) {
 		trouble_end(&chat->reach, "Redis can be reached again");

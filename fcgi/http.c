@@ -35,6 +35,9 @@ void http_request(char **envp, struct request *request)
 	request->query = query ? query : no_query;
 	request->if_none_match = variable(envp, "HTTP_IF_NONE_MATCH");
 	request->address = variable(envp, "REMOTE_ADDR");
+	request->user = variable(envp, "REMOTE_USER");
+	if (request->user && *request->user == '\0')
+		request->user = NULL;
 	request->host = variable(envp, "HTTP_HOST");
 	request->origin = variable(envp, "HTTP_ORIGIN");
 	request->refused = variable(envp, "DUPLEX_REFUSED");

@@ -14,6 +14,7 @@ struct request {
 	char *query;    /* QUERY_STRING, "" if there is none; whoever decodes it may change it */
 	const char *if_none_match;
 	const char *address; /* of the client as the web server saw it, or NULL */
+	const char *user;    /* who has logged in at the web server (REMOTE_USER), or NULL */
 	const char *host;
 	const char *origin;  /* of the page that sends it (RFC 6454), or NULL */
 	const char *refused; /* why the web server has refused it, or NULL: see origin.h */

@@ -1,17 +1,17 @@
 #include "waiting.h"
+#include "clock.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 int64_t waiting_now(void)
 {
-	static struct timespec now; /* if the clock should fail, the time stands still */
+	static long long now; /* if the clock should fail, the time stands still */
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	clock_read_coarse_ms(&now);
+	return now;
 }
 
 /* half of the descriptors that this process may have: to accept and to answer takes some more */

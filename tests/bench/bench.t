@@ -18,7 +18,7 @@ import stack
 import tap
 
 BENCH = stack.BUILD / "bench"
-PARTS = {"floors": "Messages/s behind the same websocketd", "http": "Requests/s behind the same lighttpd", "cpu": "Processor seconds",
+PARTS = {"small": "MiB of memory of a whole site", "floors": "Messages/s behind the same websocketd", "http": "Requests/s behind the same lighttpd", "cpu": "Processor seconds",
          "large": "64 messages of 1 MB", "wire": "Bytes on the wire", "start": "Instructions for a request"}
 if stack.SANITIZED:  # what valgrind cannot run
     del PARTS["start"]

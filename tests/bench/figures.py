@@ -6,7 +6,11 @@ import platform
 import re
 import statistics
 import subprocess
+import sys
 import time
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+from processes import children, descendants, wait_until  # the first and the last for systems.py
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PACKAGES = ("gcc", "libc6", "libfcgi0ldbl", "lighttpd", "websocketd", "wrk", "libwslay1", "musl-tools", "valgrind", "nodejs", "node-ws",
@@ -14,17 +18,8 @@ PACKAGES = ("gcc", "libc6", "libfcgi0ldbl", "lighttpd", "websocketd", "wrk", "li
             "redis-server", "libhiredis0.14", "node-redis", "python3-channels-redis")
 
 
-def children(pid):
-    found = []
-    with contextlib.suppress(OSError):
-        for file in list(pathlib.Path(f"/proc/{pid}/task").glob("*/children")):
-            with contextlib.suppress(OSError):
-                found += [int(child) for child in file.read_text().split()]
-    return found
-
-
 def family(pid):
-    return [pid] + [one for child in children(pid) for one in family(child)]
+    return [pid, *descendants(pid)]
 
 
 def name_of(pid):
@@ -62,13 +57,6 @@ def memory(pid):
     text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
     field = {name: int(kib) for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.M)}
     return {"pss": field["Pss"], "private": field["Private_Clean"] + field["Private_Dirty"]}
-
-
-def wait_until(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()
 
 
 def versions():

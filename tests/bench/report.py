@@ -210,6 +210,21 @@ def must_hold(results):
     return "## What must hold\n\n" + table(["", "found", "wanted", "holds"], rows)
 
 
+def mebibytes(kib):
+    return f"{kib / 1024:.1f}"
+
+
+def small(found):
+    """In the order in which the clients meet the programs."""
+    order = ("lighttpd", "duplex", "multiwatch", "websocketd", "echo", "files")
+    rows = [[way, count, mebibytes(sum(kib.values())), ", ".join(f"{name} {mebibytes(kib[name])}" for name in order if name in kib)]
+            for way, counts in found["KiB"].items() for count, kib in counts.items()]
+    sizes = [[name, f"{one / 1024:.0f}"] for name, one in found["bytes"].items()]
+    return ("## MiB of memory of a whole site\n\nlighttpd, two FastCGI workers, and /echo by websocketd or by a resident worker for each processor; without Redis. "
+            "Each client has sent a message and is silent. A program has its own pages; those of files (code, libraries) count once for all.\n\n" + table(["way", "clients", "all", "by program"], rows) +
+            "\n## KiB of the programs, as installed\n\n" + table(["", "KiB"], sizes))
+
+
 def head(results):
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
@@ -222,7 +237,7 @@ def head(results):
             "the least and the most of the rounds. The load generator runs on the same cores.\n")
 
 
-SECTIONS = {"floors": floors, "http": http, "peers": peers, "cpu": cpu, "large": large, "memory": memory, "wire": wire, "start": start, "push": push}
+SECTIONS = {"small": small, "floors": floors, "http": http, "peers": peers, "cpu": cpu, "large": large, "memory": memory, "wire": wire, "start": start, "push": push}
 
 
 def bars(output, name, heading, ylabel, columns, rows, logarithmic=False):

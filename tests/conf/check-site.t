@@ -40,6 +40,8 @@ def check_usage():
         tap.ok(result.returncode == 2 and result.stdout == b"" and b"--help" in result.stderr, f"usage: {' '.join(arguments) or 'nothing'} is refused with status 2")
     result = subprocess.run([PROGRAM, "--help"], capture_output=True)
     tap.ok(result.returncode == 0 and result.stdout.startswith(b"usage: duplex-check ") and result.stderr == b"", "--help prints the usage")
+    result = subprocess.run([PROGRAM, "--version"], capture_output=True)
+    tap.ok(result.returncode == 0 and result.stdout.startswith(b"duplex-check (duplex) ") and result.stderr == b"", "--version prints the version")
 
 
 class Fake(threading.Thread):
@@ -50,6 +52,7 @@ class Fake(threading.Thread):
         self.fault = fault
         self.log = log
         self.first = None
+        self.pongs = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/tools/echo"
         self.start()
@@ -136,8 +139,8 @@ class Fake(threading.Thread):
                 with self.log.open("a") as log:
                     log.write(f"echo: {address}: the client sent text that is not valid UTF-8\n")
                 return
-            if kind & 15 == 10 and payload != (b"\x00%s" if self.fault == "ping" else b""):
-                return
+            if kind & 15 == 10 and payload:  # one without a payload is sent now and then, and answers nothing
+                self.pongs.append(payload)
             if kind & 15 == 1:
                 client.sendall(bytes((0x81, len(payload))) + (payload.upper() if self.fault == "frame" else payload))
                 if self.fault == "silence":
@@ -192,18 +195,19 @@ def check_fault(fault, directory):
     site = Fake(fault, log)
     result = check(site.url, f"--log={log}", *(["--idle=1"] if fault in ("silence", "ping") else []))
     site.close()
-    return fault, result
+    return fault, result, site.pongs
 
 
 def check_faults():
     with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for fault, (status, output, errors) in pool.map(lambda fault: check_fault(fault, pathlib.Path(directory)), FAULTS):
+        for fault, (status, output, errors), pongs in pool.map(lambda fault: check_fault(fault, pathlib.Path(directory)), FAULTS):
             wrong = re.findall(r"^wrong: (.*)$", output, re.M)
             wanted = FAULTS[fault]
             right = len(wrong) == len(wanted) and all(re.search(pattern, line) for pattern, line in zip(wanted, wrong))
             if not tap.ok(right, f"{fault or 'a site that is right'}: it is told, and nothing else"):
                 print("".join(f"# {line}\n" for line in output.splitlines()))
             tap.equal((status, errors), (1 if wanted else 0, ""), f"{fault or 'a site that is right'}: the status is {1 if wanted else 0}, and standard error is empty")
+            tap.equal(set(pongs), {b"\x00%s"} if fault == "ping" else set(), f"{fault or 'a site that is right'}: each ping is answered with its payload, and nothing else is")
             if not wanted:
                 tap.ok("skipped" not in output, f"{fault or 'a site that is right'}: nothing is skipped")
 

@@ -37,7 +37,7 @@ async def converse(site, path, origin=None, port=None):
     try:
         async with rfc6455.connect(f"ws://127.0.0.1:{port or site.port}{path}", origin=origin) as client:
             await client.send("hi")
-            return await asyncio.wait_for(client.recv(), 10)
+            return await asyncio.wait_for(client.recv(), 60)
     except rfc6455.Refused as error:
         return error.status
 

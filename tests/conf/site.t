@@ -52,7 +52,7 @@ async def converse(path, message="hi", **options):
             return await asyncio.wait_for(client.recv(), 60)
     except rfc6455.Refused as error:
         return error.status
-    except ConnectionRefusedError:
+    except OSError:
         return None  # the web server is being restarted
 
 

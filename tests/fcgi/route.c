@@ -399,12 +399,30 @@ static void check_missing(void)
 	files_close(&files);
 }
 
+/* the user that the web server has let in is the request's, and an empty name is nobody's */
+static void check_user(void)
+{
+	char *alice[] = {(char[]){"REMOTE_USER=alice"}, NULL};
+	char *empty[] = {(char[]){"REMOTE_USER="}, NULL};
+	char *forged[] = {(char[]){"HTTP_REMOTE_USER=alice"}, (char[]){"HTTP_X_REMOTE_USER=alice"},
+			  NULL};
+	struct request request;
+
+	http_request(alice, &request);
+	ok(request.user && strcmp(request.user, "alice") == 0, "REMOTE_USER is the request's user");
+	http_request(empty, &request);
+	ok(request.user == NULL, "an empty REMOTE_USER is no user");
+	http_request(forged, &request);
+	ok(request.user == NULL, "a header of the client's is no user");
+}
+
 int main(void)
 {
 	char directory[] = "/tmp/duplex-route.XXXXXX";
 	struct site site = {.endpoints = "ws"};
 	const char *name;
 
+	check_user();
 	if (mkdtemp(directory) == NULL || chdir(directory) < 0 || mkdir("page", 0700) < 0 ||
 	    mkdir("ws", 0700) < 0 || mkdir("ws/sub", 0700) < 0)
 		return 1;

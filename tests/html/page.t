@@ -37,7 +37,7 @@ def check_buttons(path):
     tap.equal(len(page.received()), 3, f"{path}: three messages came, and no more")
     page.click("close")
     tap.equal((page.state(), page.text("why"), page.enabled()), ("closed", "Code 1000: ended in order.", ["connect"]), f"{path}: Close closes the connection")
-    tap.ok(stack.wait_until(lambda: not site.endpoints(), 5), f"{path}: Close ends the endpoint's process")
+    tap.ok(stack.wait_until(lambda: not site.endpoints()), f"{path}: Close ends the endpoint's process")
     page.click("connect")
     tap.ok(page.becomes("open"), f"{path}: the connection can be opened again")
 
@@ -199,7 +199,7 @@ def check_leaving():
     stack.wait_until(lambda: len(page.received()) == 2)
     before = (page.received(), page.text("result"), page.message())
     page.open("about:blank")
-    tap.ok(stack.wait_until(lambda: not site.endpoints(), 5), "leaving the page closes its connection")
+    tap.ok(stack.wait_until(lambda: not site.endpoints()), "leaving the page closes its connection")
     page.driver.back()
     tap.ok(page.becomes("open"), "going back to the page opens its connection again")
     tap.equal((page.received(), page.text("result"), page.message()), before, "going back shows the page as it was")
@@ -220,7 +220,7 @@ def check_hostile_text():
         count = sum(numbers[0] for numbers in page.figures().values())
         page.set_message(text)
         page.click(*("send", "http")[:ways])
-        tap.ok(stack.wait_until(lambda: sum(numbers[0] for numbers in page.figures().values()) == count + ways, 30),
+        tap.ok(stack.wait_until(lambda: sum(numbers[0] for numbers in page.figures().values()) == count + ways),
                f"{text[:20]!r}, {len(text)} characters, comes back")
         shown = plain.encode("utf-16-le")[:600].decode("utf-16-le")
         tap.equal({item[1] for item in page.received()[:ways]}, {shown}, f"{text[:20]!r}, {len(text)} characters, is shown as the text that it is")
@@ -248,7 +248,7 @@ def check_flood():
     tap.equal(page.received(), [("WebSocket", "flood")] * 300, "of 10,000 messages the newest 300 are kept")
     spoken, longest = page.run("return [spoken, longest]")
     tap.ok(spoken < 62, f"during 10,000 messages a screen reader heard {spoken} sentences")
-    tap.ok(longest < 2000, f"during 10,000 messages the tab stood still for {longest:.0f} ms at most")
+    tap.ok(longest < 5000, f"during 10,000 messages the tab stood still for {longest:.0f} ms at most")
 
 
 def check_languages():

@@ -88,7 +88,7 @@ def lies(variables, site, scheme="http"):
     own = f"localhost:{site.http if scheme == 'http' else site.https}"
     hosts = ("", own, *ASKED)
     truth = {"HTTP_X_FORWARDED_FOR": ("127.0.0.1",), "HTTP_X_FORWARDED_PROTO": (scheme,), "HTTP_X_FORWARDED_HOST": hosts, "HTTP_X_HOST": hosts,
-             "HTTP_ORIGIN": (stack.ORIGIN,), "HTTP_X_ORIGIN": ("", f"{scheme}://{own}", f"{scheme}://{variables['SERVER_NAME'].lower()}"), **{name: ("",) for name in ABSENT}}
+             "HTTP_ORIGIN": (stack.ORIGIN,), "HTTP_X_ORIGIN": ("", f"{scheme}://{own}", f"{scheme}://{variables['SERVER_NAME'].lower()}"), "REMOTE_USER": ("",), **{name: ("",) for name in ABSENT}}
     return differing(variables, truth, variables["SCRIPT_NAME"].rstrip("/") + variables["PATH_INFO"])
 
 
@@ -262,6 +262,8 @@ def check_spellings(site, journal):
     rows += [[f"{spelled}: {FORGED}" for spelled in spellings(name)] for name in NAMES for _ in range(4)]
     rows += [[f"{name}: {FORGED}", f"{name}: {FORGED}"] for name in NAMES]
     rows += [[f"Connection: {', '.join(NAMES)}", f"X-Forwarded-For: {FORGED}"], [f"Content_Length: {len(FORGED)}"]]
+    rows += [[f"Authorization: {scheme} Ni42LjYuNjpzZWNyZXQ="] for scheme in ("Basic", "basic", "BASIC", "Digest", "Bearer")]  # of the user 6.6.6.6
+    rows += [["Authorization: Bearer x, Basic Ni42LjYuNjpzZWNyZXQ="], ['Authorization: Digest username="6.6.6.6"']]
     found = []
     for headers in rows:
         status, variables = handshake(site, *headers)

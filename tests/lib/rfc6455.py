@@ -20,7 +20,7 @@ import urllib.parse
 import frames
 
 OPEN_TIMEOUT = 60   # seconds, for the handshake
-CLOSE_TIMEOUT = 10  # seconds, for the server's close frame and its end of the connection
+CLOSE_TIMEOUT = 30  # seconds, for the server's close frame and its end of the connection
 
 
 class Refused(ConnectionError):

@@ -53,7 +53,6 @@ DEFAULT = {
     "raw query": True,           # a query that is not a URI is passed on
     "down": {502, 503},          # FastCGI or websocketd is stopped
     "waits": False,              # a request may wait for it instead
-    "back": 1.5,                 # it is served again within so many seconds
     "slow": {400, 408, None},    # a request that never ends; None: cut off without an answer
     "slow request": True,        # a client that sends a byte now and then is cut off
     "reload": "kill -USR1 {p}",  # how it reads its configuration again
@@ -64,7 +63,6 @@ DIFFERENT = {
     "lighttpd": {
         "upgrade header": False,   # it takes Upgrade out of what FastCGI answers
         "long URL": {431},
-        "back": 2.5,               # it looks once a second
         "slow request": False,     # its limit is for silence; such a client costs a descriptor and no more
         "sockets survive": False,  # it ends them after 8 seconds
         "origin is told": False,   # its configuration cannot copy a header

@@ -12,11 +12,12 @@ import tempfile
 import time
 
 import tap
+from processes import PATIENCE, children, descendants, wait_until
 
 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # so that a test that is given up cleans up after itself
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
-SANITIZED = BUILD.name in ("asan", "valgrind")  # where figures of memory and time mean nothing
+SANITIZED = BUILD.name in ("asan", "valgrind", "qemu")  # where figures of memory and time mean nothing
 
 ORIGIN = "https://duplex.invalid"  # the one that websocketd takes, which the fragments set
 
@@ -53,32 +54,6 @@ def need(*programs):
             tap.skip_all(f"{program} is not installed")
 
 
-def wait_until(condition, seconds=10):
-    """Whether the condition comes true within so many seconds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
-
-
-def children(pid):
-    found = []
-    with contextlib.suppress(OSError):
-        for file in list(pathlib.Path(f"/proc/{pid}/task").glob("*/children")):
-            with contextlib.suppress(OSError):
-                found += [int(child) for child in file.read_text().split()]
-    return found
-
-
-def descendants(pid):
-    found = children(pid)
-    for child in list(found):
-        found += descendants(child)
-    return found
-
-
 def is_listening(port, pid):
     """Whether this process, or one that it has started, listens on the port."""
     output = subprocess.run(["ss", "-Hltnp", f"sport = :{port}"], capture_output=True).stdout.decode()
@@ -94,9 +69,9 @@ def is_socket(path):
 def name_of(pid):
     with contextlib.suppress(OSError):
         name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-        if not name.startswith("memcheck"):
+        if not name.startswith(("memcheck", "qemu-")):
             return name
-        arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")  # of valgrind, with the program's name among them
+        arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")  # of valgrind or qemu, with the program's name among them
         return next((pathlib.Path(argument).name for argument in arguments if argument.startswith(str(BUILD.parent))), name)
     return ""
 
@@ -129,6 +104,7 @@ class Answer:
 class Stack:
     def __init__(self, build=BUILD, root=ROOT, user=None, **environment):
         need("lighttpd", "websocketd")
+        assert user is None or root != ROOT, "an ordinary user may not be able to read the tree where it lies: use copy_tree"
         self.root = root
         self.user = user
         self.environment = {**os.environ, "BUILD": str(build), "DUPLEX_MAX_PUBLISH": "0", **environment}
@@ -158,6 +134,11 @@ class Stack:
     def log(self):
         return self.raw_log().decode(errors="backslashreplace")
 
+    def told(self, text, count=1):
+        """How often the log has this, waiting for so often: websocketd may pass it on after the client is told of the end."""
+        wait_until(lambda: self.log().count(text) >= count)
+        return self.log().count(text)
+
     def unexpected(self, *expected):
         """The lines of the log that are neither ordinary nor expected."""
         return [line for line in self.log().splitlines()
@@ -185,7 +166,7 @@ class Stack:
         with contextlib.suppress(ProcessLookupError):
             self.launch.send_signal(sig)
         status = self.launch.wait(30)
-        wait_until(lambda: not any(is_alive(pid) for pid in everything), 1)
+        wait_until(lambda: not any(is_alive(pid) for pid in everything), 10)
         self.left = [name_of(pid) for pid in everything if is_alive(pid)]
         return status
 

@@ -19,11 +19,8 @@
 #define FIRST_ENTRY(id) LIST(2, id LIST(2, BULK(4, "text") BULK(1, "x")))
 /* a channel whose last message has the id 99-0 */
 #define INFO \
-	{ \
-		ASK_INFO, \
-			INFO_REPLY(FIRST_ENTRY(BULK(3, "0-1")), BULK(4, "99-0"), BULK(3, "0-0")), \
-			AT_ONCE \
-	}
+	ROW(ASK_INFO, INFO_REPLY(FIRST_ENTRY(BULK(3, "0-1")), BULK(4, "99-0"), BULK(3, "0-0")), \
+	    AT_ONCE)
 #define EMPTY "*0\r\n"
 #define HELLO ENTRY(BULK(3, "1-0"), BULK(5, "hello"))
 #define HELLO_LINE "{\"id\":\"1-0\",\"text\":\"hello\"}\n"

@@ -5,6 +5,7 @@ import subprocess
 import stack
 import tap
 from forwarder import Forwarder
+from redis_server import Redis
 
 TAB, ENTER = "\ue004", "\ue007"
 DEAD_WEBSOCKETS = lambda is_websocket, is_old: is_websocket and is_old
@@ -116,13 +117,18 @@ def check_half_open(window, forwarder):
     forwarder.thaw()
 
 
-def visit(browser, site):
-    with browser.start() as window, Forwarder(site.port) as forwarder:
-        one = window()
-        check_echo(one, site)
-        check_reconnect(one, site)
-        check_keyboard(one)
-        check_language(one, site)
-        check_back(one, site)
-        check_chat(one, window(), site)
-        check_half_open(one, forwarder)
+def visit(browser):
+    """The whole of a test: the pages in this browser."""
+    stack.need("redis-server")
+    with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
+        with browser.start() as window, Forwarder(site.port) as forwarder:
+            one = window()
+            check_echo(one, site)
+            check_reconnect(one, site)
+            check_keyboard(one)
+            check_language(one, site)
+            check_back(one, site)
+            check_chat(one, window(), site)
+            check_half_open(one, forwarder)
+        stack.finish(site)
+    tap.done()

@@ -39,7 +39,7 @@ def check_query():
     ]
     clients = [talk.Client(site.port, f"/chat{query}") for query, _ in table]
     answers = [talk.request(site.url(f"/chat{query}")) for query, _ in table]
-    stack.wait_until(lambda: are_waiting(sum(wanted is not None for _, wanted in table)), 30)
+    stack.wait_until(lambda: are_waiting(sum(wanted is not None for _, wanted in table)))
     talk.request(site.url("/chat"), {"message": "the end"})
     for (query, wanted), (status, body), client in zip(table, answers, clients):
         name = f"/chat{tap.shorten(query[:40])}"

@@ -15,6 +15,7 @@ import re
 import signal
 import socket
 import sys
+import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import stack
@@ -372,13 +373,15 @@ def check_resident(workers, different):
         tap.equal(collect(client), ["close 1001", "end"], "5.5.1 when the endpoint ends, it sends a close frame")
 
 
-for way, server in WAYS:
-    tap.prefix = f"{way} behind {server}, "
-    with stack.Stack(WS=way, SERVER=server, user=stack.USER, WEBSOCKET_MAX_PER_ADDRESS="0") as site:
-        address = "127.0.0.1", site.port
-        check_websocketd() if way == "websocketd" else check_resident(lambda: site.pids("echo"), {})
-        # websocketd reports a handshake that it refuses, and an endpoint a connection that it ends
-        stack.finish(site, *(("superfluous response.WriteHeader", r"echo: 127\.0\.0\.1: the client sent") if way == "websocketd" else [r"^echo: 127\.0\.0\.1: ", "^Child.* respawn$", "lines were left out within a second"]))
+with tempfile.TemporaryDirectory() as directory:
+    tree = stack.copy_tree(directory, "fcgi", "ws")  # which this user may read, wherever the tree itself lies
+    for way, server in WAYS:
+        tap.prefix = f"{way} behind {server}, "
+        with stack.Stack(root=tree, build=tree / "build", user=stack.USER, WS=way, SERVER=server, WEBSOCKET_MAX_PER_ADDRESS="0") as site:
+            address = "127.0.0.1", site.port
+            check_websocketd() if way == "websocketd" else check_resident(lambda: site.pids("echo"), {})
+            # websocketd reports a handshake that it refuses, and an endpoint a connection that it ends
+            stack.finish(site, *(("superfluous response.WriteHeader", r"echo: 127\.0\.0\.1: the client sent") if way == "websocketd" else [r"^echo: 127\.0\.0\.1: ", "^Child.* respawn$", "lines were left out within a second"]))
 tap.prefix = "resident on its own socket, "
 with Endpoint(family=socket.AF_INET, WEBSOCKET_MAX_PER_ADDRESS="0") as endpoint:
     address = endpoint.address

@@ -49,7 +49,8 @@ WANTED = {
 
 
 def compile(source, *arguments):
-    command = ["cc", "-std=c11", "-Wall", "-Wextra", f"-I{stack.ROOT}/ws/lib", "-x", "c", "-", "-x", "none", *arguments]
+    coverage = ["--coverage"] * (stack.BUILD.name == "coverage")  # the library was built with it
+    command = ["cc", *coverage, "-std=c11", "-Wall", "-Wextra", f"-I{stack.ROOT}/ws/lib", "-x", "c", "-", "-x", "none", *arguments]
     return subprocess.run(command, input=source.encode(), capture_output=True)
 
 

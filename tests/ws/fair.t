@@ -16,7 +16,7 @@ import stack
 import tap
 
 ROUNDS = 500
-SLOWEST = 1.0  # seconds
+SLOWEST = 5  # seconds, on a loaded machine
 
 
 async def bare_websocket(site):
@@ -120,6 +120,6 @@ def check_memory(site, own):
 
 with stack.Stack() as site:
     asyncio.run(check_fair(site))
-    tap.ok(stack.wait_until(lambda: not site.endpoints(), 5), "no process is left when the flooding client and the one that never reads are gone")
+    tap.ok(stack.wait_until(lambda: not site.endpoints()), "no process is left when the flooding client and the one that never reads are gone")
     stack.finish(site, r"echo: 127\.0\.0\.1: the client sent more than \d+ bytes ahead of what it read", *stack.GONE)
 tap.done()

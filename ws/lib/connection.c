@@ -1,4 +1,5 @@
 #include "connection.h"
+#include "clock.h"
 #include "frames.h"
 #include "utf8.h"
 
@@ -6,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 void connection_init(struct websocket *ws, const struct carrier *carrier)
 {
@@ -58,24 +58,6 @@ static enum websocket_event next(struct websocket *ws, struct websocket_message 
 	return ws->ended || ws->input_ended ? WEBSOCKET_CLOSED : WEBSOCKET_NONE;
 }
 
-/* of the clock; -1 if there is none, and then no time is left */
-static long long milliseconds(void)
-{
-	struct timespec now;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &now) < 0)
-		return -1;
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
-/* what is left of the time until the deadline */
-static int time_left(long long deadline)
-{
-	long long now = milliseconds();
-
-	return now >= 0 && now < deadline ? (int)(deadline - now) : 0;
-}
-
 /* waits, and lets the feed send what it has */
 static int wait_and_feed(struct websocket *ws, struct pollfd *set, size_t count, int timeout_ms)
 {
@@ -90,7 +72,7 @@ static int wait_and_feed(struct websocket *ws, struct pollfd *set, size_t count,
 enum websocket_event websocket_wait(struct websocket *ws, struct websocket_message *message,
 				    int timeout_ms)
 {
-	long long deadline = timeout_ms > 0 ? milliseconds() + timeout_ms : 0;
+	long long deadline = timeout_ms > 0 ? clock_now_ms() + timeout_ms : 0;
 
 	if (ws->feed) /* else a client that never pauses would keep it out */
 		wait_and_feed(ws, NULL, 0, 0);
@@ -101,7 +83,7 @@ enum websocket_event websocket_wait(struct websocket *ws, struct websocket_messa
 		if (timeout_ms == 0)
 			break;
 		if (timeout_ms > 0)
-			timeout_ms = time_left(deadline);
+			timeout_ms = clock_left_ms(deadline);
 	}
 	return event;
 }
@@ -113,7 +95,7 @@ enum websocket_event websocket_read(struct websocket *ws, struct websocket_messa
 
 int websocket_poll(struct websocket *ws, struct pollfd *set, size_t count, int timeout_ms)
 {
-	long long deadline = timeout_ms > 0 ? milliseconds() + timeout_ms : 0;
+	long long deadline = timeout_ms > 0 ? clock_now_ms() + timeout_ms : 0;
 
 	for (;;) {
 		bool is_over = ws->ended || ws->input_ended;
@@ -123,7 +105,7 @@ int websocket_poll(struct websocket *ws, struct pollfd *set, size_t count, int t
 		if (ready != 0 || has_input || timeout_ms == 0)
 			return ready;
 		if (timeout_ms > 0)
-			timeout_ms = time_left(deadline);
+			timeout_ms = clock_left_ms(deadline);
 	}
 }
 

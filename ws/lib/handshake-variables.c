@@ -2,6 +2,7 @@
  * last is empty */
 #include "field.h"
 #include "handshake.h"
+#include "user.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -188,6 +189,16 @@ static void put_address(struct block *block, struct span fields, const char *add
 		put_variable(block, "REMOTE_ADDR", span_of(address));
 }
 
+/* over TCP any program of the machine could pretend to be the web server */
+static void put_user(struct block *block, struct span fields, const char *address)
+{
+	char name[USER_NAME_SIZE];
+
+	if (address == NULL &&
+	    user_name(last_value(fields, "X-Remote-User"), last_value(fields, "Forwarded"), name))
+		put_variable(block, "REMOTE_USER", span_of(name));
+}
+
 /* The authority of the target goes before Host (RFC 9112 3.2.2). The port is that of http unless it
  * is told: nothing else is known of what the client connected to. */
 static void put_server(struct block *block, struct span fields, const struct target *target)
@@ -236,6 +247,7 @@ static void put_all(struct block *block, struct span head, const char *program, 
 	put_target(block, &target, program);
 	put_server(block, head, &target);
 	put_address(block, head, address);
+	put_user(block, head, address);
 	put_fields(block, head);
 	put(block, '\0');
 }

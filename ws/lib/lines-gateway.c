@@ -36,10 +36,24 @@ int lines_refuse(struct websocket *ws, int status)
 	return 0;
 }
 
+static struct span environment(const char *name)
+{
+	const char *value = getenv(name);
+
+	return span_of(value ? value : "");
+}
+
+/* websocketd makes variables of headers alone: the user is in one that the web server has set */
 const char *lines_variable(struct websocket *ws, const char *name)
 {
-	(void)ws;
-	return getenv(name);
+	struct lines *lines = (struct lines *)ws;
+
+	if (strcmp(name, "REMOTE_USER") != 0)
+		return getenv(name);
+	return user_name(environment("HTTP_X_REMOTE_USER"), environment("HTTP_FORWARDED"),
+			 lines->user)
+		       ? lines->user
+		       : NULL;
 }
 
 /* the address that the nearest proxy saw, or the one that websocketd saw, if it looks like one */

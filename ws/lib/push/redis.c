@@ -1,4 +1,5 @@
 #include "redis.h"
+#include "clock.h"
 #include "lookup.h"
 #include "redis-tls.h"
 
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 enum { WORDS = 16 }; /* the most that a command of ours has */
 
@@ -41,17 +41,9 @@ struct redis_word redis_string(const char *text)
 	return (struct redis_word){text, strlen(text)};
 }
 
-static long long milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 void redis_begin(struct redis *redis)
 {
-	redis->deadline = milliseconds() + REDIS_OPERATION_MS;
+	redis->deadline = clock_now_ms() + REDIS_OPERATION_MS;
 }
 
 /* waits until the connection is readable or writable, but not beyond the operation's second */
@@ -60,8 +52,8 @@ static int wait_for(struct redis *redis, short events, const char *overdue)
 	struct pollfd set = {.fd = redis->context->fd, .events = events};
 
 	for (;;) {
-		long long left = redis->deadline - milliseconds();
-		int ready = left > 0 ? poll(&set, 1, (int)left) : 0;
+		int left = clock_left_ms(redis->deadline);
+		int ready = left > 0 ? poll(&set, 1, left) : 0;
 		if (ready > 0)
 			return 0;
 		if (ready < 0 && errno != EINTR)
@@ -106,7 +98,7 @@ static int connect_to_host(struct redis *redis, const char *host, int port, int 
 	int result = count > 0 ? -1 : redis_fail(redis, why);
 
 	for (size_t i = 0; i < count && result < 0; i++) {
-		long long now = milliseconds();
+		long long now = clock_now_ms();
 		if (redis->context)
 			redisFree(redis->context);
 		redis->context = redisConnectNonBlock(addresses[i], port);

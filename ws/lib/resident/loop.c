@@ -1,25 +1,16 @@
 #include "loop.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { EVENTS = 128, LONGEST_MS = 60000 };
 
-/* a clock of some milliseconds is enough, and costs less */
-void loop_read_clock(struct loop *loop)
-{
-	struct timespec now;
-
-	if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) == 0)
-		loop->now = now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 int loop_open(struct loop *loop)
 {
 	*loop = (struct loop){.epoll = epoll_create1(EPOLL_CLOEXEC)};
-	loop_read_clock(loop);
+	clock_read_coarse_ms(&loop->now);
 	return loop->epoll < 0 ? -1 : 0;
 }
 
@@ -53,7 +44,7 @@ int loop_turn(struct loop *loop, bool is_busy)
 	struct epoll_event events[EVENTS];
 	int count = epoll_wait(loop->epoll, events, EVENTS, time_to_wait(loop, is_busy));
 
-	loop_read_clock(loop);
+	clock_read_coarse_ms(&loop->now);
 	for (int i = 0; i < count; i++) {
 		struct watch *watch = events[i].data.ptr;
 		if (watch->fd >= 0) /* else one of the events before has ended it */

@@ -31,9 +31,6 @@ int loop_watch(struct loop *loop, struct watch *watch, uint32_t events);
  * watches that have some. 0, or -1 with errno set if waiting failed. Timers are the caller's. */
 int loop_turn(struct loop *loop, bool is_busy);
 
-/* reads the clock */
-void loop_read_clock(struct loop *loop);
-
 void loop_close(struct loop *loop);
 
 #endif
