@@ -1,5 +1,4 @@
 #include "chat.h"
-#include "clock.h"
 #include "origin.h"
 #include "push/channel.h"
 #include "query.h"
@@ -17,26 +16,16 @@ enum { WORKER_LOOKUP_MS = 20 };
 enum { BODY_SIZE = 3 * MESSAGE_MAX + 1024 }; /* each byte may be escaped */
 _Static_assert((int)BODY_SIZE < (int)HTTP_BODY_MAX, "one byte too many can still be read");
 
-/* Leaves a Redis that is lost alone for a second: otherwise every request for it would keep a
- * worker from other requests for as long. */
-static void rest(struct chat *chat)
-{
-	chat->retry_ms = clock_now_ms() + 1000;
-}
-
 /* true if there is a connection */
 static bool has_redis(struct chat *chat)
 {
 	const char *reason;
 
-	if (clock_now_ms() < chat->retry_ms)
-		return false;
 	if (redis_keep(&chat->redis, chat->lookup_ms, &reason) == 0) {
 		trouble_end(&chat->reach, "Redis can be reached again");
 		return true;
 	}
 	trouble_begin(&chat->reach, "%s", reason);
-	rest(chat);
 	return false;
 }
 
@@ -46,8 +35,6 @@ static void fail(struct chat *chat, struct trouble *refusal, const char *what,
 {
 	bool lost = redis_is_lost(chat->redis);
 
-	if (lost)
-		rest(chat);
 	trouble_begin(lost ? &chat->reach : refusal, "%s: %s: Redis: %s", http_address(request),
 		      what, redis_why(chat->redis));
 	http_status(response, 503);
@@ -60,14 +47,13 @@ struct lines {
 	char text[ENOUGH + MESSAGE_LINE_SIZE];
 };
 
-static void write_line(void *context, const char *id, const char *text, size_t length)
+static bool write_line(void *context, const char *id, const char *text, size_t length)
 {
 	struct lines *lines = context;
 
-	if (lines->length >= ENOUGH)
-		return;
 	lines->length += message_json(id, text, length, lines->text + lines->length);
 	lines->text[lines->length++] = '\n';
+	return lines->length < ENOUGH;
 }
 
 static void read_after(struct chat *chat, const char *channel, const char *after,

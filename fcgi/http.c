@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static char *variable(char **envp, const char *name)
 {
@@ -14,13 +15,20 @@ static char *variable(char **envp, const char *name)
 	return NULL;
 }
 
-/* A NUL in the path would cut SCRIPT_NAME short, so that we would answer another path than the one
- * that was asked for. */
-static bool has_nul(const char *uri)
+/*
+ * True if a control character is escaped in the path of a URI. A NUL would cut SCRIPT_NAME short,
+ * and of the others lighttpd makes an underscore: we would answer another path than the one that
+ * was asked for, and that its access rules were asked about.
+ */
+static bool has_control_character(const char *uri)
 {
-	const char *nul = uri ? strstr(uri, "%00") : NULL;
+	size_t length = uri ? strcspn(uri, "?") : 0;
 
-	return nul && memchr(uri, '?', (size_t)(nul - uri)) == NULL;
+	for (size_t i = 0; i + 2 < length; i++)
+		if (uri[i] == '%' && (uri[i + 1] == '0' || uri[i + 1] == '1' ||
+				      strncasecmp(uri + i + 1, "7f", 2) == 0))
+			return true;
+	return false;
 }
 
 void http_request(char **envp, struct request *request)
@@ -47,7 +55,7 @@ void http_request(char **envp, struct request *request)
 	int length = snprintf(request->path, sizeof request->path, "%s%s", script ? script : "",
 			      info ? info : "");
 	if (length < 0 || (size_t)length >= sizeof request->path ||
-	    has_nul(variable(envp, "REQUEST_URI")))
+	    has_control_character(variable(envp, "REQUEST_URI")))
 		request->path[0] = '\0';
 }
 

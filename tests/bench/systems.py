@@ -28,11 +28,15 @@ PEERS = {  # the command before the port, and what shows that it is installed
     "websockets": ([PYTHON, HERE / "peers/websockets_echo.py"], [PYTHON, "-c", "import websockets"]),
     "Channels": ([PYTHON, "-m", "daphne", "-v", "0", "-b", "127.0.0.1", "channels_echo:application", "-p"], [PYTHON, "-c", "import channels, daphne"]),
 }
+RESIDENT_CHAT = ["sh", "-c", f'exec spawn-fcgi -n -a 127.0.0.1 -p "$2" -- /usr/bin/multiwatch -f "$1" -- {BUILD}/ws/chat', "resident"]
 PUSH_PEERS = {  # the same for what is published through Redis
+    "resident chat": ([*RESIDENT_CHAT, "2"], PEERS["resident"][1]),
+    "resident chat, 4 workers": ([*RESIDENT_CHAT, "4"], PEERS["resident"][1]),
     "ws + node-redis": (["node", HERE / "peers/node-push.js"], ["node", "-e", "require('ws'), require('redis')"]),
     "Channels + channels_redis": ([PYTHON, "-m", "daphne", "-v", "0", "-b", "127.0.0.1", "channels_push:application", "-p"],
                                   [PYTHON, "-c", "import channels, channels_redis.core, daphne"]),
 }
+BEHIND = ", behind lighttpd"  # after the name of one that is reached through it
 FASTCGI = '\tfastcgi.server = ( "/" => ( ( "socket" => "@RUN@/smallest.sock", "bin-path" => "@RUN@/smallest-fcgi", "max-procs" => 2, ' \
           '"check-local" => "disable", "disable-time" => 0 ) ) )\n'
 STATIC = '\tfastcgi.server = ()\n'
@@ -136,17 +140,20 @@ class Systems:
         self.start("redis-server", ["redis-server", "--port", "0", "--unixsocket", str(self.run / "redis.sock"), "--dir", str(self.run),
                                     "--save", "", "--appendonly", "no"], self.run / "redis.sock")
         self.push["duplex"] = f"127.0.0.1:{websocketd}/chat?after=-1"
-        self.push["duplex, behind lighttpd"] = self.behind["duplex"].replace("/echo", "/chat?after=-1")
-        for name in self.push_peers:
-            self.push[name] = f"127.0.0.1:{(port := next(self.ports))}/chat"
+        self.push[f"duplex{BEHIND}"] = self.behind["duplex"].replace("/echo", "/chat?after=-1")
+        for name, port in self.push_ports.items():
+            path = "chat?after=-1" if name.startswith("resident") else "chat"
+            self.push[name] = f"127.0.0.1:{port}/{path}"
+            self.push[f"{name}{BEHIND}"] = f"{self.behind[name].partition('/')[0]}/{path}"
             self.start(name, [*PUSH_PEERS[name][0], str(port)], port)
 
     def start_lighttpd(self, websocketd):
         port = next(self.ports)
         sockets = ""
-        for name, content in (("smallest", FASTCGI), ("static", STATIC), *((name, PROXY) for name in self.peers)):
+        self.push_ports = {name: next(self.ports) for name in self.push_peers}
+        for name, content in (("smallest", FASTCGI), ("static", STATIC), *((name, PROXY) for name in (*self.peers, *self.push_peers))):
             self.behind[name] = f"127.0.0.1:{(front := next(self.ports))}/echo"
-            to = self.direct.get(name, ":/").split(":")[1].split("/")[0]
+            to = str(self.push_ports.get(name) or self.direct.get(name, ":/").split(":")[1].split("/")[0])
             sockets += f'$SERVER["socket"] == "127.0.0.1:{front}" {{\n{content.replace("@TO@", to)}}}\n'
         self.behind["duplex"] = f"127.0.0.1:{port}/echo"
         text = (HERE / "lighttpd.conf").read_text().replace("@SOCKETS@", sockets)
@@ -169,14 +176,15 @@ class Systems:
 
     def pid(self, name):
         """Of the process that a WebSocket client of this system meets first."""
+        name = name.removesuffix(BEHIND)
         return self.processes["websocketd" if self.is_ours(name) else name].pid
 
     def is_ours(self, name):
-        return name not in self.peers and name not in self.push_peers
+        return name.removesuffix(BEHIND) not in (*self.peers, *self.push_peers)
 
     def push_pids(self, name):
         """Of all that a message passes through."""
-        others = ["redis-server", "lighttpd"] if name.endswith("lighttpd") else ["redis-server"]
+        others = ["redis-server", "lighttpd"] if name.endswith(BEHIND) else ["redis-server"]
         return figures.family(self.pid(name)) + [self.processes[other].pid for other in others]
 
     def log_text(self):

@@ -26,6 +26,13 @@ import tap
 stack.need("curl")
 PROGRAM = stack.ROOT / "conf/check-site"
 PAGE = b'<!DOCTYPE html>\n<link rel="stylesheet" href="echo/echo.css">\n<script src="echo/echo.js" defer></script>\n'
+PAGES = {
+    "another page": b"<p>Welcome",
+    "pattern": PAGE + b'<script src="/etc/passw*"></script>',
+    "local file": PAGE + b'<script src="file:///etc/passwd"></script>',
+    "other host": PAGE + b'<script src="//127.0.0.1/echo.js"></script>',
+    "large page": PAGE + b"<p>Welcome" * (1 << 20),
+}
 
 
 def check(url, *options, **variables):
@@ -92,7 +99,7 @@ class Fake(threading.Thread):
         if path == "/tools/echo" and message:
             return self.answer_echo(text, message[0].encode())
         if path == "/tools/echo":
-            return 200, {"Content-Type": "text/html"}, b"<p>Welcome" if self.fault == "another page" else PAGE
+            return 200, {"Content-Type": "text/html"}, PAGES.get(self.fault, PAGE)
         if path.startswith("/tools/echo/") and self.fault != "files":
             return 200, {"Content-Type": "text/html" if self.fault == "types" else "text/css" if path.endswith("css") else "text/javascript"}, b""
         return 404, text, b"not here\n"
@@ -167,6 +174,10 @@ FAULTS = {
     "storing": [r"has lost \"Cache-Control: no-store\": a rule"],
     "bytes": [r"changes bytes on the way: a filter"],
     "another page": [r"the page at .* is another one: another rule"],
+    "pattern": [r"/etc/passw\*, which the page needs, is answered 404 by fake/1"],
+    "local file": [r"the page at .* names files of another site: another rule"],
+    "other host": [r"the page at .* names files of another site: another rule"],
+    "large page": [r"the page is answered 000"],
     "files": [r"/tools/echo/echo\.(css|js), which the page needs, is answered 404 .*: a rule of the site for files"] * 2,
     "types": [r"/tools/echo/echo\.(css|js), which the page needs, has the type \"text/html\": another part"] * 2,
     "POST": [r"a POST is answered 200 by fake/1, and not 405: another part"],

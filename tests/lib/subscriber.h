@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#define FIRST(after) "XREAD COUNT 100 BLOCK 0 STREAMS duplex:room " after
+#define FIRST(after) "XREAD COUNT 100 BLOCK 10000 STREAMS duplex:room " after
 #define LAST_ID "XREVRANGE duplex:room + - COUNT 1"
 #define ASK_INFO "XINFO STREAM duplex:room"
 /* the ids of the first entry, of the last and of the last that was deleted by itself */

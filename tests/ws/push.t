@@ -6,8 +6,6 @@ order; one that never reads, which costs the others nothing; what cannot be publ
 import asyncio
 import json
 import re
-import selectors
-import socket
 import subprocess
 import sys
 import time
@@ -15,17 +13,17 @@ import urllib.parse
 import urllib.request
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
-import frames
+import listeners
 import rfc6455
 import stack
 import tap
+from listeners import close_all, read_until
 from redis_server import Redis
 
 SUBSCRIBERS, MESSAGES = (100, 100) if stack.SANITIZED else (1000, 1000)
 LARGEST = 16384  # bytes of a message
 KEPT = 10000
 PATIENCE = 30  # seconds for which a client may take nothing
-MOST_RETURNS = 50
 
 
 def post(text):
@@ -45,103 +43,19 @@ def lines_after(id_):
         id_ = json.loads(page[-1])["id"]
 
 
-def lines_in(got):
-    """The whole messages in these frames; a large one comes in several."""
-    line = b""
-    at = 0
-    while at + 2 <= len(got):
-        length, start = got[at + 1], at + 2
-        if length == 126:
-            length, start = int.from_bytes(got[start:start + 2], "big"), start + 2
-        if start + length > len(got):
-            break
-        line += got[start:start + length]
-        if got[at] & 128:
-            yield line
-            line = b""
-        at = start + length
-
-
 def text_of(line):
     return json.loads(line)["text"].encode()
 
 
-class Subscriber:
-    """A client that keeps what it gets, byte by byte."""
-
-    def __init__(self, after, buffer=None):
-        self.after = after   # where it begins
-        self.returns = 0     # how often it had to come back
-        self.before = []     # the whole messages that it had then
-        self.open(after, buffer)
-
-    def open(self, after, buffer=None):
-        self.socket = socket.socket()
-        if buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        self.socket.settimeout(60)
-        self.socket.connect(("127.0.0.1", site.port))
-        self.socket.sendall(frames.HANDSHAKE.replace(b"/echo", b"/chat?after=" + after.encode()))
-        self.got = bytearray()
-        while b"\r\n\r\n" not in self.got:
-            self.read()
-        self.got = self.got.partition(b"\r\n\r\n")[2]
-
-    def read(self):
-        """Some of what there is; nothing at the end, however that comes about."""
-        try:
-            part = self.socket.recv(1 << 20)
-        except ConnectionResetError:
-            part = b""
-        self.got += part
-        return part
-
-    def lines(self):
-        return self.before + list(lines_in(self.got))
-
-    def come_back(self):
-        """As the page does: it goes on after what it has seen."""
-        self.socket.close()
-        self.before = self.lines()
-        self.returns += 1
-        self.open(json.loads(self.before[-1])["id"] if self.before else self.after)
-
-    def publish(self, texts):
-        self.socket.sendall(b"".join(frames.text(text) for text in texts))
-
-
-def read_until(subscribers, text, come_back=None):
-    """
-    Reads until what ends with this is the last that each has; gives up when nothing has come for a minute. Who is sent away is
-    given to come_back, or has what it has.
-    """
-    ending = text[-8:] + b'"}' + (b"\x80\x00" if len(text) > 4000 else b"")  # a large one comes in parts, of which the last is empty
-    with selectors.DefaultSelector() as selector:
-        for one in subscribers:
-            if not one.got.endswith(ending):
-                selector.register(one.socket, selectors.EVENT_READ, one)
-        while selector.get_map() and (events := selector.select(60)):
-            for key, _ in events:
-                one = key.data
-                is_open = one.read()
-                if is_open and not one.got.endswith(ending):
-                    continue
-                selector.unregister(one.socket)
-                if not is_open and come_back and one.returns < MOST_RETURNS:
-                    come_back(one)
-                    selector.register(one.socket, selectors.EVENT_READ, one)
-
-
-def close_all(subscribers):
-    for one in subscribers:
-        one.socket.close()
+def Subscriber(after, buffer=None):
+    return listeners.Subscriber(("127.0.0.1", site.port), after, buffer=buffer)
 
 
 def open_all(number):
     """So many that are subscribed, since each has got the last message, and the id of that."""
     last = post("ready")
     subscribers = [Subscriber("-1") for _ in range(number)]
-    read_until(subscribers, b"ready", Subscriber.come_back)
+    read_until(subscribers, b"ready", listeners.Subscriber.come_back)
     tap.equal(sum(len(one.lines()) for one in subscribers), number, f"{number} subscribers begin with the last message")
     return subscribers, last
 
@@ -199,7 +113,7 @@ class Slow:
         self.begin = time.monotonic()
         for at in range(0, len(self.texts), 20):
             subscribers[0].publish(self.texts[at:at + 20])
-            read_until(subscribers, self.texts[at + 19])
+            read_until(subscribers, self.texts[at + 19], in_parts=True)
         name = f"{len(self.texts) * LARGEST >> 20} MiB in {time.monotonic() - self.begin:.1f} s beside one that never reads"
         check_all_have(subscribers, self.last, self.texts, name)
         close_all(subscribers)
@@ -210,11 +124,11 @@ class Slow:
         tap.ok(site.told("the client takes nothing"), "the log says that a client took nothing")
         while self.client.read():
             pass
-        seen = list(lines_in(self.client.got))
+        seen = list(listeners.split(self.client.got)[0])
         again = Subscriber(json.loads(seen[-1])["id"])
         again.publish([b"at last"])
         read_until([again], b"at last")
-        texts = [text_of(line) for line in (*seen, *lines_in(again.got))]
+        texts = [text_of(line) for line in (*seen, *listeners.split(again.got)[0])]
         tap.equal(texts[1:len(self.texts) + 1] == self.texts, True,
                   f"a client that took nothing had {len(seen) - 1} of {len(self.texts)} messages, and has the rest when it comes back, each once")
         close_all([again, self.client])
@@ -272,7 +186,7 @@ def check_kept():
     read_until([publisher], b"%d" % (KEPT + 1999))
     kept = int(redis.ask("XLEN", "duplex:chat"))
     tap.ok(KEPT <= kept < KEPT + 200, f"of {KEPT + 2000} messages {kept} are kept")
-    tap.equal([text_of(line) for line in lines_in(publisher.got)] == [b"%d" % number for number in range(KEPT + 2000)], True, f"all of {KEPT + 2000} messages were delivered")
+    tap.equal([text_of(line) for line in listeners.split(publisher.got)[0]] == [b"%d" % number for number in range(KEPT + 2000)], True, f"all of {KEPT + 2000} messages were delivered")
     publisher.socket.close()
 
 

@@ -40,7 +40,7 @@ void connection_log(struct websocket *ws, const char *text)
 int connection_feed(struct websocket *ws, struct feed *feed)
 {
 	ws->feed = feed;
-	if (ws->carrier->watch_feed(ws) == 0)
+	if (ws->carrier->watch_feed == NULL || ws->carrier->watch_feed(ws) == 0)
 		return 0;
 	ws->feed = NULL;
 	return -1;
@@ -58,14 +58,29 @@ static enum websocket_event next(struct websocket *ws, struct websocket_message 
 	return ws->ended || ws->input_ended ? WEBSOCKET_CLOSED : WEBSOCKET_NONE;
 }
 
+/* the time that is left, or that until the feed is due if that is less */
+static int limit_to_feed(const struct feed *feed, int timeout_ms)
+{
+	if (feed == NULL || feed->due_ms == 0 || timeout_ms == 0)
+		return timeout_ms;
+	int left = clock_left_ms(feed->due_ms);
+	return timeout_ms < 0 || left < timeout_ms ? left : timeout_ms;
+}
+
+static bool is_due(const struct feed *feed)
+{
+	return feed && feed->due_ms && clock_now_ms() >= feed->due_ms;
+}
+
 /* waits, and lets the feed send what it has */
 static int wait_and_feed(struct websocket *ws, struct pollfd *set, size_t count, int timeout_ms)
 {
-	int ready = ws->carrier->wait(ws, set, count, timeout_ms);
+	int ready = ws->carrier->wait(ws, set, count, limit_to_feed(ws->feed, timeout_ms));
+	bool is_ready = ws->feed_is_ready;
 
-	if (ws->feed_is_ready && !ws->ended && !ws->input_ended)
-		ws->feed->deliver(ws);
 	ws->feed_is_ready = false;
+	if ((is_ready || is_due(ws->feed)) && !ws->ended && !ws->input_ended)
+		ws->feed->deliver(ws);
 	return ready;
 }
 
@@ -74,7 +89,8 @@ enum websocket_event websocket_wait(struct websocket *ws, struct websocket_messa
 {
 	long long deadline = timeout_ms > 0 ? clock_now_ms() + timeout_ms : 0;
 
-	if (ws->feed) /* else a client that never pauses would keep it out */
+	if (ws->feed && (ws->feed->fd >= 0 ||
+			 ws->feed->wants_room)) /* a client that never pauses would keep it out */
 		wait_and_feed(ws, NULL, 0, 0);
 	enum websocket_event event = next(ws, message);
 	while (event == WEBSOCKET_NONE) {

@@ -66,24 +66,38 @@ static void put_decoded(struct block *block, const char *name, struct span path)
 	put(block, '\0');
 }
 
-/* true if a segment of a path is that text once it is decoded */
-static bool is_decoded(struct span segment, const char *text)
+/* Takes the next segment off a path, with the slash behind it: where the segment ends. *is_name
+ * tells whether it is that name once it is decoded. */
+static const char *next_segment(struct span *path, const char *name, bool *is_name)
 {
-	for (; segment.length > 0 && *text; text++)
-		if (next_decoded(&segment) != *text)
-			return false;
-	return segment.length == 0 && *text == '\0';
+	*is_name = true;
+	while (path->length > 0) {
+		const char *end = path->bytes;
+		char c = next_decoded(path);
+		if (c == '/') {
+			*is_name = *is_name && *name == '\0';
+			return end;
+		}
+		*is_name = *is_name && *name && *name == c;
+		name += *is_name;
+	}
+	*is_name = *is_name && *name == '\0';
+	return path->bytes;
 }
 
-/* how much of a path is that of the script: up to the first segment of the program's name, or 0 */
+/* How much of a path is that of the script: up to the first segment of the program's name, or 0. An
+ * escaped slash counts: the web server has decoded the path before it chose the program and applied
+ * its access rules. */
 static size_t script_length(struct span path, const char *program)
 {
 	struct span rest = path;
-	struct span segment;
 
-	while (span_cut(&rest, '/', &segment))
-		if (is_decoded(segment, program))
-			return (size_t)(segment.bytes + segment.length - path.bytes);
+	while (rest.length > 0) {
+		bool is_script;
+		const char *end = next_segment(&rest, program, &is_script);
+		if (is_script)
+			return (size_t)(end - path.bytes);
+	}
 	return 0;
 }
 

@@ -29,6 +29,10 @@ void lines_announce(struct lines *lines);
 /* true if GATEWAY_INTERFACE (RFC 3875 4.1.4) is websocketd's */
 bool lines_is_started_by_websocketd(void);
 
+/* Sets PATH_INFO to what the client asked for, where websocketd has changed it. Returns 0, or -1
+ * with errno set. */
+int lines_restore_path(void);
+
 /* the operations that concern the handshake, which lines-gateway.c has */
 int lines_accept(struct websocket *ws, const char *protocol);
 int lines_refuse(struct websocket *ws, int status);

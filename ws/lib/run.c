@@ -1,6 +1,7 @@
 #include "crash.h"
 #include "lines.h"
 #include "process.h"
+#include "resident/helper.h"
 #include "resident/serve.h"
 #include "settings.h"
 
@@ -89,6 +90,10 @@ bool serve_is_running(void)
 	return false;
 }
 
+void helper_prepare(void)
+{
+}
+
 int serve(const char *name, const struct limits *limits, void (*view)(struct websocket *ws))
 {
 	(void)limits;
@@ -153,6 +158,10 @@ int websocket_run(void (*view)(struct websocket *ws))
 	mallopt(M_MMAP_THRESHOLD, 65536); /* else glibc keeps what large messages took */
 #endif
 	process_set_batch_policy();
+	if (by_websocketd && lines_restore_path() < 0) {
+		fprintf(stderr, "%s: PATH_INFO cannot be set: %s\n", name, strerror(errno));
+		return 1;
+	}
 	if (by_websocketd)
 		return serve_one(name, limits.max_message, view);
 	int status = serve(name, &limits, view);

@@ -150,6 +150,8 @@ int websocket_run(void (*view)(struct websocket *ws));
  *                  HTTP_ORIGIN is the web server's own, which websocketd asks for:
  *                  the client's is HTTP_X_ORIGIN, if it sent one (not by lighttpd,
  *                  which cannot tell it).
+ *                  PATH_INFO is made of REQUEST_URI, as websocketd's own lacks white space
+ *                  at its end.
  */
 const char *websocket_variable(struct websocket *ws, const char *name);
 

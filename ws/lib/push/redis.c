@@ -1,4 +1,5 @@
 #include "redis.h"
+#include "aside.h"
 #include "clock.h"
 #include "lookup.h"
 #include "redis-tls.h"
@@ -43,17 +44,15 @@ struct redis_word redis_string(const char *text)
 
 void redis_begin(struct redis *redis)
 {
-	redis->deadline = clock_now_ms() + REDIS_OPERATION_MS;
+	redis->deadline = clock_now_ms() + REDIS_OPERATION_MS - aside_waited_ms();
 }
 
 /* waits until the connection is readable or writable, but not beyond the operation's second */
 static int wait_for(struct redis *redis, short events, const char *overdue)
 {
-	struct pollfd set = {.fd = redis->context->fd, .events = events};
-
 	for (;;) {
-		int left = clock_left_ms(redis->deadline);
-		int ready = left > 0 ? poll(&set, 1, left) : 0;
+		long long left = redis->deadline - clock_now_ms();
+		int ready = left > 0 ? aside_wait(redis->context->fd, events, (int)left) : 0;
 		if (ready > 0)
 			return 0;
 		if (ready < 0 && errno != EINTR)
@@ -61,6 +60,7 @@ static int wait_for(struct redis *redis, short events, const char *overdue)
 		else if (ready < 0)
 			continue;
 		redis->is_overdue = true;
+		redis_rest(overdue, REDIS_REST_MS);
 		return redis_fail(redis, overdue);
 	}
 }
@@ -260,6 +260,13 @@ int redis_ask(struct redis *redis, const struct redis_word *words, size_t count,
 		return -1;
 	*reply = received;
 	return keep_reply(redis, &redis->asked, received);
+}
+
+void redis_hold(struct redis *redis)
+{
+	freeReplyObject(redis->received);
+	redis->received = redis->asked;
+	redis->asked = NULL;
 }
 
 int redis_send(struct redis *redis, const struct redis_word *words, size_t count)

@@ -29,20 +29,51 @@ int loop_watch(struct loop *loop, struct watch *watch, uint32_t events)
 	return 0;
 }
 
-static int time_to_wait(const struct loop *loop, bool is_busy)
+static int time_to_wait(const struct loop *loop)
 {
 	const struct timer *first = timers_first(&loop->timers);
 	long long left = first ? first->due - loop->now : LONGEST_MS;
 
-	if (is_busy || left <= 0)
+	if (loop->due || left <= 0)
 		return 0;
 	return left < LONGEST_MS ? (int)left : LONGEST_MS;
 }
 
-int loop_turn(struct loop *loop, bool is_busy)
+void loop_go_on_later(struct loop *loop, struct turn *turn)
+{
+	if (turn->is_due)
+		return;
+	turn->next = loop->due;
+	loop->due = turn;
+	turn->is_due = true;
+}
+
+static void expire_timers(struct loop *loop)
+{
+	struct timer *first;
+
+	while ((first = timers_first(&loop->timers)) != NULL && first->due <= loop->now)
+		first->expire(first);
+}
+
+/* What goes on may come again, but in the next turn. */
+static void go_on(struct loop *loop)
+{
+	struct turn *due = loop->due;
+
+	loop->due = NULL;
+	while (due) {
+		struct turn *turn = due;
+		due = turn->next;
+		turn->is_due = false;
+		turn->go_on(turn);
+	}
+}
+
+int loop_turn(struct loop *loop)
 {
 	struct epoll_event events[EVENTS];
-	int count = epoll_wait(loop->epoll, events, EVENTS, time_to_wait(loop, is_busy));
+	int count = epoll_wait(loop->epoll, events, EVENTS, time_to_wait(loop));
 
 	clock_read_coarse_ms(&loop->now);
 	for (int i = 0; i < count; i++) {
@@ -50,7 +81,11 @@ int loop_turn(struct loop *loop, bool is_busy)
 		if (watch->fd >= 0) /* else one of the events before has ended it */
 			watch->notify(watch, events[i].events);
 	}
-	return count < 0 && errno != EINTR ? -1 : 0;
+	if (count < 0 && errno != EINTR)
+		return -1;
+	expire_timers(loop);
+	go_on(loop);
+	return 0;
 }
 
 void loop_close(struct loop *loop)

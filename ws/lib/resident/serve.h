@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 struct websocket;
+struct worker;
 
 /*
  * Accepts clients from the listening socket on standard input, and calls view for each, until
@@ -19,5 +20,8 @@ int serve(const char *name, const struct limits *limits, void (*view)(struct web
 
 /* true within serve */
 bool serve_is_running(void);
+
+/* the worker then; else NULL */
+struct worker *serve_worker(void);
 
 #endif
