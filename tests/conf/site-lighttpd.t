@@ -1,12 +1,10 @@
 #!/usr/bin/python3
-"""conf/lighttpd.conf in sites as people have them (real_sites.py), and whose pages may open a WebSocket there (origins.py)."""
+"""conf/lighttpd.conf in sites as people have them: the tables in real_sites.py."""
 import sys
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
-import origins
 import real_sites
 import tap
 
-origins.check("lighttpd")
 real_sites.check("lighttpd")
 tap.done()
