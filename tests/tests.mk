@@ -5,7 +5,7 @@ ROOMS = ws fcgi html conf faults bench
 # debootstrap for check-fresh, firefox-esr, webkit2gtk-driver and xvfb for the pages in further browsers, npm for axe-core, the
 # fonts for pages that are measured in English and in Chinese, lua5.4 and nodejs for the endpoints of ws/README.md in these
 # languages, lintian for the packages of "make deb", patch for what "make install" tells to merge.
-DEPS_CHECK = $(DEPS_RUN) $(DEPS_DEB) $(call packages,$(SERVERS)) lighttpd-mod-openssl \
+DEPS_CHECK = $(DEPS_RUN) $(DEPS_DEB) $(call packages,$(SERVERS)) lighttpd-mod-openssl lighttpd-mod-deflate \
              clang clang-format clang-tidy cppcheck gcovr libclang-rt-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
              apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox debootstrap lintian patch lua5.4 nodejs \
              python3 python3-selenium chromium chromium-driver chromium-sandbox \

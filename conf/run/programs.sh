@@ -112,9 +112,10 @@ write_site() {
 	fi
 }
 
-# The names that this host has for a browser, as a regular expression: the Origin of our own page.
+# The names that this host has for a browser, as a regular expression: the Origin of our own page. What ends with .local is a
+# name of the local network (RFC 6762), of which the host does not know.
 host_pattern() {
-	local name pattern='localhost|127\.0\.0\.1|\[::1\]'
+	local name pattern='localhost|127\.0\.0\.1|\[::1\]|[0-9a-z-]+\.local'
 	for name in $(hostname) $(hostname -I) "$bind"; do
 		name=${name//./\\.}
 		[[ $name != *:* ]] || name="\\[$name\\]"

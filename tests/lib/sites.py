@@ -174,9 +174,9 @@ class Site:
                 "DUPLEX_SOCKETS": f"{self.directory}/resident", "WEBSOCKET_MAX_PER_ADDRESS": "0", **self.further,  # all clients have one address
                 **{name: os.environ[name] for name in os.environ if name.endswith("SAN_OPTIONS")}}
 
-    def start(self, name, *command):
+    def start(self, name, *command, user=stack.USER):
         process = subprocess.Popen([str(part) for part in command], cwd=self.directory, env=self.environment(), stdin=subprocess.DEVNULL,
-                                   stdout=self.log_file, stderr=self.log_file, start_new_session=True, user=stack.USER)
+                                   stdout=self.log_file, stderr=self.log_file, start_new_session=True, user=user)
         self.processes[name] = process
         return process
 
@@ -213,9 +213,9 @@ class Site:
     def socket(self, name):
         return self.directory / "resident" / f"{name}.sock"
 
-    def start_server(self):
+    def start_server(self, user=stack.USER):
         """Starts the server on the ports of the site: whether it could have them."""
-        process = self.start("server", self.directory / "start", self.directory, *self.expect["options"])
+        process = self.start("server", self.directory / "start", self.directory, *self.expect["options"], user=user)
         stack.wait_until(lambda: process.poll() is not None or all(stack.is_listening(port, process.pid) for port in (self.http, self.https)))
         return process.poll() is None
 
