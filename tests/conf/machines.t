@@ -210,7 +210,7 @@ def check_resident(victim, loss):
     """The same with resident endpoints, where all clients of a worker share a reader."""
     global front
     print("# resident endpoints", flush=True)
-    front = machines.Haproxy()
+    front = machines.Haproxy("10.0.0.11:80")  # it is no longer lighttpd
     for host in hosts:
         host.crash()
         host.way = "resident"
