@@ -155,7 +155,7 @@ def check_gap():
 
 def check_overtaken():
     """A client that is slower than what is kept is told where messages may be missing, and goes on."""
-    post("seen")
+    seen = post("seen")
     with talk.Client(site.port, "/chat?after=-1") as client:
         tap.equal(texts(client.lines(1)), ["seen"], "a client before it is overtaken")
         stack.wait_until(lambda: are_waiting(1))
@@ -164,8 +164,10 @@ def check_overtaken():
         ids = [add("text", f"s{number}") for number in range(300)]
         redis.ask("XTRIM", "duplex:chat", "MAXLEN", "=", "200")
         os.kill(pid, signal.SIGCONT)
-        wanted = ["s0", {"gap": ids[0]}, *(f"s{number}" for number in range(100, 300))]
-        tap.ok(texts(client.lines(202)) == wanted, "a client that was overtaken has what Redis had sent, the gap, and all that is kept")
+        rest = [f"s{number}" for number in range(100, 300)]
+        got = texts(client.lines(201))
+        got += texts(client.lines(1)) if got[:1] == ["s0"] else []  # else the question had ended without it
+        tap.ok(got in (["s0", {"gap": ids[0]}, *rest], [{"gap": seen}, *rest]), "a client that was overtaken has what Redis had sent, the gap, and all that is kept")
 
 
 def check_rooms():
@@ -214,7 +216,8 @@ def check_probe():
 
 for is_resident in (False, True):
     print(f"# {'a resident endpoint' if is_resident else 'an endpoint for each client'}")
-    with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address, WS="resident" if is_resident else "websocketd", DUPLEX_WORKERS="1") as site:
+    with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address, WS="resident" if is_resident else "websocketd", DUPLEX_WORKERS="1",
+                                      WEBSOCKET_PING_SECONDS="0") as site:  # nobody here answers a ping
         check_query()
         check_foreign()
         check_deleted()

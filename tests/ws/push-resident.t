@@ -71,7 +71,7 @@ def have_all(subscribers, wanted):
 
 def check_many():
     """Through the whole stack, with two workers."""
-    with stack.Stack(DUPLEX_REDIS=redis.address, WS="resident", DUPLEX_WORKERS="2", WEBSOCKET_MAX_PER_ADDRESS="0") as site:
+    with stack.Stack(DUPLEX_REDIS=redis.address, WS="resident", DUPLEX_WORKERS="2", WEBSOCKET_MAX_PER_ADDRESS="0", WEBSOCKET_PING_SECONDS="0") as site:
         add("chat", "ready")
         subscribers = [Subscriber(("127.0.0.1", site.port), "-1") for _ in range(SUBSCRIBERS)]
         read(subscribers, b"ready")

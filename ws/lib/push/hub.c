@@ -103,7 +103,7 @@ static void deliver_gap(struct hub *hub)
 static bool wait_for_reader(struct reader *reader, long long due)
 {
 	long long left = due - clock_now_ms();
-	int ready = left > 0 ? aside_wait(reader_fd(reader), POLLIN, (int)left) : 0;
+	int ready = aside_wait(reader_fd(reader), POLLIN, left > 0 ? (int)left : 0);
 
 	if (ready == 0 && due <= clock_now_ms()) {
 		reader_give_up(reader);

@@ -52,7 +52,8 @@ static int wait_for(struct redis *redis, short events, const char *overdue)
 {
 	for (;;) {
 		long long left = redis->deadline - clock_now_ms();
-		int ready = left > 0 ? aside_wait(redis->context->fd, events, (int)left) : 0;
+		/* a process that was stopped looks once more, though the time is up */
+		int ready = aside_wait(redis->context->fd, events, left > 0 ? (int)left : 0);
 		if (ready > 0)
 			return 0;
 		if (ready < 0 && errno != EINTR)

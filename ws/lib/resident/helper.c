@@ -116,8 +116,10 @@ static int wait_in_loop(int fd, short events, int timeout_ms)
 	timers_clear(&loop->timers, &self->timer);
 	loop_watch(loop, &self->watch, 0);
 	self->watch.fd = -1;
-	if (self->is_ready || !helpers.is_ending)
-		return self->is_ready;
+	if (self->is_ready)
+		return 1;
+	if (!helpers.is_ending) /* what came may not have been seen yet: epoll_wait(2) ends early */
+		return poll(&(struct pollfd){.fd = fd, .events = events}, 1, 0);
 	errno = ECANCELED;
 	return -1;
 }
