@@ -331,6 +331,8 @@ def check_server_gone():
     page.set_message("kept")
     page.click("connect")
     page.becomes("open")
+    stack.wait_until(site.endpoints)  # websocketd answers the handshake before it starts one
+    page.run("socket.first = 8000; socket.random = () => 0")  # so that the waiting can be looked at
     ended = site.endpoints()
     for pid in ended:
         os.kill(pid, 15)
