@@ -1,4 +1,5 @@
 #include "chat.h"
+#include "origin.h"
 #include "push/channel.h"
 #include "query.h"
 #include "view.h"
@@ -28,23 +29,14 @@ static bool has_redis(struct chat *chat)
 	return false;
 }
 
-/* the client's address for the log, as the web server gives it */
-static const char *address_of(const struct request *request)
-{
-	const char *address = request->address ? request->address : "";
-	size_t length = strspn(address, "0123456789abcdefABCDEF.:");
-
-	return length > 0 && length < 64 && address[length] == '\0' ? address : "unknown client";
-}
-
 /* answers that Redis did not do what it was asked to */
 static void fail(struct chat *chat, struct trouble *refusal, const char *what,
 		 const struct request *request, struct response *response)
 {
 	bool lost = redis_is_lost(chat->redis);
 
-	trouble_begin(lost ? &chat->reach : refusal, "%s: %s: Redis: %s", address_of(request), what,
-		      redis_why(chat->redis));
+	trouble_begin(lost ? &chat->reach : refusal, "%s: %s: Redis: %s", http_address(request),
+		      what, redis_why(chat->redis));
 	http_status(response, 503);
 }
 
@@ -120,11 +112,7 @@ void chat_get(struct site *site, struct request *request, struct response *respo
  * A program such as curl sends no Origin. */
 static bool is_same_site(const struct request *request)
 {
-	const char *origin = request->origin;
-	const char *host = origin ? strstr(origin, "://") : NULL;
-
-	return origin == NULL ||
-	       (host && request->host && strcasecmp(host + 3, request->host) == 0);
+	return request->origin == NULL || origin_is_of_host(request->origin, request->host);
 }
 
 static bool is_form(const char *type)

@@ -48,6 +48,7 @@ void http_request(char **envp, struct request *request)
 		request->user = NULL;
 	request->host = variable(envp, "HTTP_HOST");
 	request->origin = variable(envp, "HTTP_ORIGIN");
+	request->refused = variable(envp, "DUPLEX_REFUSED");
 	request->content_type = variable(envp, "CONTENT_TYPE");
 	request->content_length = variable(envp, "CONTENT_LENGTH");
 
@@ -56,6 +57,14 @@ void http_request(char **envp, struct request *request)
 	if (length < 0 || (size_t)length >= sizeof request->path ||
 	    has_control_character(variable(envp, "REQUEST_URI")))
 		request->path[0] = '\0';
+}
+
+const char *http_address(const struct request *request)
+{
+	const char *address = request->address ? request->address : "";
+	size_t length = strspn(address, "0123456789abcdefABCDEF.:");
+
+	return length > 0 && length < 64 && address[length] == '\0' ? address : "unknown client";
 }
 
 int http_content_length(const char *text, size_t most, size_t *length)
@@ -141,7 +150,7 @@ size_t http_head(const struct response *response, char head[HTTP_HEAD_SIZE])
 			      "X-Content-Type-Options: nosniff\r\n",
 			      response->status, phrase_of(response->status), response->cache,
 			      response->headers, etag ? "ETag: " : "", etag ? etag : "",
-			      etag ? "\r\n" : "");
+			      etag ? "\r\nVary: Accept-Encoding\r\n" : "");
 
 	if (response->status == 304)
 		length += snprintf(head + length, HTTP_HEAD_SIZE - (size_t)length, "\r\n");

@@ -5,7 +5,7 @@ ROOMS = ws fcgi html conf faults bench
 # debootstrap for check-fresh, firefox-esr, webkit2gtk-driver and xvfb for the pages in further browsers, npm for axe-core, the
 # fonts for pages that are measured in English and in Chinese, lua5.4 and nodejs for the endpoints of ws/README.md in these
 # languages, lintian for the packages of "make deb", patch for what "make install" tells to merge.
-DEPS_CHECK = $(DEPS_RUN) $(DEPS_DEB) $(call packages,$(SERVERS)) lighttpd-mod-openssl \
+DEPS_CHECK = $(DEPS_RUN) $(DEPS_DEB) $(call packages,$(SERVERS)) lighttpd-mod-openssl lighttpd-mod-deflate \
              clang clang-format clang-tidy cppcheck gcovr libclang-rt-dev valgrind perl shellcheck mandoc pkgconf strace systemd util-linux \
              apache2-utils curl libfcgi-bin openssl libwslay-dev wrk gnuplot-nox debootstrap lintian patch lua5.4 nodejs \
              python3 python3-selenium chromium chromium-driver chromium-sandbox \
@@ -34,8 +34,8 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HTTP_OBJS) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lhiredis $(LIB_LIBS) $(LDLIBS)
 
-# An endpoint that does what a test asks it for.
-$(BUILD)/tests/views: $(BUILD)/obj/tests/lib/views.o $(LIB)
+# Endpoints for tests: one that does what a test asks it for, and one that writes down what it is told.
+$(BUILD)/tests/views $(BUILD)/tests/journal: $(BUILD)/tests/%: $(BUILD)/obj/tests/lib/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIB_LIBS) $(LDLIBS)
 
@@ -72,7 +72,7 @@ $(BUILD)/libfuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(HTTP_OBJS) $(LIB)
 
 $(BUILD)/obj/fcgi/%.o $(BUILD)/obj/ws/%.o: ALL_CFLAGS += $(WATCHED)
 
-unit: $(UNIT_TESTS) $(FAULTY) $(BUILD)/tests/views
+unit: $(UNIT_TESTS) $(FAULTY) $(BUILD)/tests/views $(BUILD)/tests/journal
 
 # What "make bench" needs, and what it can compare with where that is installed.
 GENERATORS = smallest-fcgi $(if $(wildcard /usr/include/wslay/wslay.h),load fanout)
@@ -161,7 +161,7 @@ analyze: ## look for mistakes with gcc -fanalyzer, clang-tidy and cppcheck
 
 # Coverage does not judge what the tests find: "make check" does.
 COVERED = $(UNIT_TESTS) $(BUILD)/faults/api $(wildcard tests/faults/*.t) \
-          $(patsubst %,tests/ws/%.t,echo websocket flood fair query chat chat-limits chat-resident endpoint-end resident resident-edges resident-fair) \
+          $(patsubst %,tests/ws/%.t,echo websocket flood fair query chat chat-limits chat-resident push-resident push-redis-gone endpoint-end resident resident-edges resident-fair) \
           $(patsubst %,tests/fcgi/%.t,fastcgi http slow-post waiting chat-http chat-dns chat-tls) tests/html/chat-page.t
 # TLS for Redis is reached only where hiredis has it.
 GCOVR   = gcovr --root . --filter fcgi/ --filter ws/ $(if $(wildcard /usr/include/hiredis/hiredis_ssl.h),,--exclude ws/lib/push/redis-tls.c) --fail-under-line 97 --fail-under-branch 93 $(BUILD)

@@ -12,10 +12,29 @@ import time
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 from processes import children, descendants, wait_until  # the first and the last for systems.py
 
+CELLS = ("1x1", "1x64", "50x16", "500x1")  # connections x messages in flight
+TITLES = {
+    "duplex": "duplex, by websocketd",
+    "resident": "duplex, resident",
+    "both": "duplex, in both ways",  # HTTP, of which there is one
+    "musl": "duplex, by websocketd, musl",
+    "duplex, behind lighttpd": "duplex, by websocketd, behind lighttpd",
+    "resident chat": "duplex, resident",
+    "resident chat, behind lighttpd": "duplex, resident, behind lighttpd",
+    "resident chat, 4 workers": "duplex, resident, 4 workers",
+    "resident chat, 4 workers, behind lighttpd": "duplex, resident, 4 workers, behind lighttpd",
+    "smallest": "smallest libfcgi program",
+    "static": "static file",
+}
 TICKS = os.sysconf("SC_CLK_TCK")
 PACKAGES = ("gcc", "libc6", "libfcgi0ldbl", "lighttpd", "websocketd", "wrk", "libwslay1", "musl-tools", "valgrind", "nodejs", "node-ws",
             "python3", "python3-aiohttp", "python3-websockets", "python3-django", "python3-django-channels", "daphne", "libwebsockets17",
             "redis-server", "libhiredis0.14", "node-redis", "python3-channels-redis")
+
+
+def title(name):
+    """What a system is called in the tables and plots."""
+    return TITLES.get(name, name)
 
 
 def family(pid):

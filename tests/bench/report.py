@@ -1,19 +1,9 @@
-"""The results as tables (Markdown) and as plots (SVG, by gnuplot)."""
+"""The results as tables (Markdown), with the plots of plots.py."""
 import shutil
-import subprocess
 
-from figures import ratio, spread
+import plots
+from figures import CELLS, ratio, spread, title
 from summary import summary
-
-CELLS = ("1x1", "1x64", "50x16", "500x1")
-TITLES = {"duplex": "duplex", "resident": "duplex, resident", "smallest": "smallest libfcgi program", "static": "static file", "musl": "duplex, musl", "cat": "cat",
-          "resident chat": "duplex, resident", "resident chat, behind lighttpd": "duplex, resident, behind lighttpd",
-          "resident chat, 4 workers": "duplex, resident, 4 workers", "resident chat, 4 workers, behind lighttpd": "duplex, resident, 4 workers, behind lighttpd"}
-
-
-def title(name):
-    return TITLES.get(name, name)
-
 
 def rounded(value):
     return f"{value:,.0f}"
@@ -52,11 +42,11 @@ def http(found):
     if found is None:
         return ""
     here = found["lighttpd"]
-    rows = [[title(name), whole(one["rate"]), times(ratio(here["duplex"]["rate"], one["rate"])), f"{median(one['p50'])}, {median(one['p99'])}"]
+    rows = [[title("both" if name == "duplex" else name), whole(one["rate"]), times(ratio(here["duplex"]["rate"], one["rate"])), f"{median(one['p50'])}, {median(one['p99'])}"]
             for name, one in here.items()]
     text = "## Requests/s behind the same lighttpd (wrk, 32 connections)\n\n" + table(["", "requests/s", "duplex to it", "p50, p99 in us"], rows)
     if "behind" in found:
-        rows = [[title(name), whole(found["direct"][name]["rate"]) if name in found["direct"] else "", whole(one["rate"]),
+        rows = [[title("both" if name == "duplex" else name), whole(found["direct"][name]["rate"]) if name in found["direct"] else "", whole(one["rate"]),
                  times(ratio(found["behind"]["duplex"]["rate"], one["rate"]))] for name, one in found["behind"].items()]
         text += "\n## Requests/s of the peers\n\n" + table(["", "direct", "behind lighttpd", "duplex to it, behind lighttpd"], rows)
     return text
@@ -272,86 +262,11 @@ def head(results):
 SECTIONS = {"small": small, "floors": floors, "http": http, "peers": peers, "cpu": cpu, "large": large, "memory": memory, "wire": wire, "start": start, "push": push}
 
 
-def bars(output, name, heading, ylabel, columns, rows, logarithmic=False):
-    """A group of bars for each column, a bar for each row, from the least to the most."""
-    data = "".join(f'"{column}"' + "".join(f" {found['median']} {found['min']} {found['max']}" for found in (row[column] for row in rows.values())) + "\n"
-                   for column in columns)
-    plots = ", ".join(f'$data using {3 * at + 2}:{3 * at + 3}:{3 * at + 4}:xtic(1) title "{title(row)}"' for at, row in enumerate(rows))
-    script = f"""set terminal svg size 900,420 font "sans,12" background "white"
-set output "{output}/{name}.svg"
-set title "{heading}"
-set ylabel "{ylabel}"
-set style data histograms
-set style histogram errorbars gap 1.5 linewidth 1
-set style fill solid 0.8 border -1
-set grid y
-set key outside right top
-set format y "%.0f"
-{'set logscale y' if logarithmic else 'set yrange [0:*]'}
-$data << end
-{data}end
-plot {plots}
-"""
-    subprocess.run(["gnuplot"], input=script, text=True, check=True)
-
-
-COLOURS = ("#0060ad", "#60b0e0", "#2e8b57", "#dd8800")
-
-
-def curves(output, name, heading, rounds):
-    """The median and the 99th percentile by the number of subscribers, a colour for each system."""
-    names = list(next(iter(rounds.values())))
-    data = "".join(count + "".join(f" {spread(each[one][key])['median'] / 1000}" for one in names for key in ("p50", "p99")) + "\n"
-                   for count, each in rounds.items())
-    plots = ", ".join(f'$data using 1:{2 * at + 2 + later} with linespoints pointtype {7 - later} dashtype {1 + later} linewidth 2 '
-                      f'linecolor "{COLOURS[at % len(COLOURS)]}" title "{title(one)}, {key}"'
-                      for at, one in enumerate(names) for later, key in enumerate(("p50", "p99")))
-    script = f"""set terminal svg size 900,420 font "sans,12" background "white"
-set output "{output}/{name}.svg"
-set title "{heading}"
-set xlabel "subscribers"
-set ylabel "ms until a subscriber has it"
-set logscale xy
-set xrange [{int(min(rounds, key=int)) * 0.8}:{int(max(rounds, key=int)) * 1.25}]
-set xtics ({', '.join(rounds)})
-set grid y
-set key outside right top noenhanced
-$data << end
-{data}end
-plot {plots}
-"""
-    subprocess.run(["gnuplot"], input=script, text=True, check=True)
-
-
-def of(found, key="rate"):
-    return {cell: spread(found[cell][key]) for cell in found}
-
-
-def by_name(found, names=None):
-    """Cells of names to names of cells."""
-    return {name: of({cell: found[cell][name] for cell in found}) for name in names or next(iter(found.values()))}
-
-
-def plot(results, output):
-    if "floors" in results:
-        bars(output, "floors", "ws/echo and cat behind the same websocketd", "messages/s", CELLS, by_name(results["floors"]))
-    if results.get("http"):
-        rows = {name: {"behind lighttpd": spread(one["rate"])} for name, one in {**results["http"]["lighttpd"], **results["http"].get("behind", {})}.items()}
-        bars(output, "http", "HTTP behind the same lighttpd", "requests/s", ["behind lighttpd"], rows)
-    for where in results.get("peers", {}):
-        bars(output, f"peers-{where}", f"WebSocket, {'direct' if where == 'direct' else 'behind the same lighttpd'}", "messages/s", CELLS, by_name(results["peers"][where]))
-    if "memory" in results:
-        rows = {name: {count: spread([max(0.1, one["idle"]["pss"])]) for count, one in counts.items()} for name, counts in results["memory"].items()}
-        bars(output, "memory", "Memory of all processes (Pss) for an idle connection", "KiB", list(rows["duplex"]), rows, True)
-    if results.get("push"):
-        curves(output, "push", "One message to many, through Redis", results["push"]["rounds"])
-
-
 def write(results, output):
     ratios = summary(results)
     parts = [head(results), ratios and f"## In six ratios\n\n{ratios}", must_hold(results), *(SECTIONS[part](results[part]) for part in SECTIONS if part in results)]
     if shutil.which("gnuplot"):
-        plot(results, output)
+        parts.insert(1, plots.plot(results, output))
     else:
         parts.append("No plots: gnuplot is not installed.\n")
     text = "\n".join(part for part in parts if part)

@@ -19,6 +19,7 @@ BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 
 PYTHON = "/usr/bin/python3"
+RESIDENT = "resident-echo"  # the path of the resident echo behind lighttpd, where /echo is by websocketd
 PEERS = {  # the command before the port, and what shows that it is installed
     "resident": (["sh", "-c", f'exec spawn-fcgi -n -a 127.0.0.1 -p "$1" -- /usr/bin/multiwatch -f 2 -- {BUILD}/ws/echo', "resident"],
                  ["sh", "-c", "command -v spawn-fcgi && command -v multiwatch"]),
@@ -120,6 +121,8 @@ class Systems:
         for name in self.peers:
             self.direct[name] = f"127.0.0.1:{(peer := next(self.ports))}/echo"
             self.start(name, [*PEERS[name][0], str(peer)], peer)
+        if "resident" in self.peers:
+            self.start_resident()
         self.start_lighttpd(port)
         if shutil.which("redis-server"):
             self.start_push(port)
@@ -127,6 +130,13 @@ class Systems:
     def start_websocketd(self, port):
         self.start("websocketd", ["websocketd", "--address=127.0.0.1", f"--port={port}", "--loglevel=fatal", "--passenv=DUPLEX_REDIS,DUPLEX_MAX_PUBLISH",
                                   f"--dir={self.run}/ws"], port)
+
+    def start_resident(self):
+        """Two workers of the echo on a UNIX socket, as the fragment has it; those on a port are for those who come directly."""
+        (self.run / "resident").mkdir()
+        (self.run / RESIDENT).symlink_to(BUILD / "ws/echo")
+        where = self.run / f"resident/{RESIDENT}.sock"
+        self.start(f"resident{BEHIND}", ["spawn-fcgi", "-n", "-s", str(where), "--", "/usr/bin/multiwatch", "-f", "2", "--", str(self.run / RESIDENT)], where)
 
     def restart(self, name):
         """It keeps the memory of the clients that it once had."""
@@ -151,17 +161,20 @@ class Systems:
         port = next(self.ports)
         sockets = ""
         self.push_ports = {name: next(self.ports) for name in self.push_peers}
-        for name, content in (("smallest", FASTCGI), ("static", STATIC), *((name, PROXY) for name in (*self.peers, *self.push_peers))):
+        for name, content in (("smallest", FASTCGI), ("static", STATIC), *((name, PROXY) for name in (*self.peers, *self.push_peers) if name != "resident")):
             self.behind[name] = f"127.0.0.1:{(front := next(self.ports))}/echo"
             to = str(self.push_ports.get(name) or self.direct.get(name, ":/").split(":")[1].split("/")[0])
             sockets += f'$SERVER["socket"] == "127.0.0.1:{front}" {{\n{content.replace("@TO@", to)}}}\n'
         self.behind["duplex"] = f"127.0.0.1:{port}/echo"
+        if "resident" in self.peers:
+            self.behind["resident"] = f"127.0.0.1:{port}/{RESIDENT}"
         text = (HERE / "lighttpd.conf").read_text().replace("@SOCKETS@", sockets)
-        for at, value in (("RUN", self.run), ("PORT", port), ("FILES", self.files)):
+        for at, value in (("RUN", self.run), ("PORT", port), ("FILES", self.files), ("CONNECTIONS", self.files // 2)):
             text = text.replace(f"@{at}@", str(value))
         (self.run / "lighttpd.conf").write_text(text)
         (self.run / "duplex-local.conf").write_text(
-            f'var.duplex_paths := "^/(echo|chat)$"\nvar.duplex_websocketd := ( "host" => "127.0.0.1", "port" => {websocketd} )\n'
+            f'var.duplex_paths := "^/(echo|chat|{RESIDENT})$"\n'
+            f'var.duplex_resident := "{RESIDENT}"\nvar.duplex_sockets := "{self.run}/resident"\nvar.duplex_websocketd := ( "host" => "127.0.0.1", "port" => {websocketd} )\n'
             f'var.duplex_fastcgi := ( "socket" => "{self.run}/fcgi.sock", "bin-path" => "{self.run}/duplex --page={self.run}/html", "max-procs" => 2 )\n')
         for name, to in (("duplex.conf", ROOT / "conf/lighttpd.conf"), ("duplex", BUILD / "fcgi/duplex"), ("html", ROOT / "html"),
                          ("smallest-fcgi", BUILD / "bench/smallest-fcgi")):

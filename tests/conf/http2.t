@@ -85,6 +85,8 @@ def check(site, foreign):
     version, opened = ("HTTP/2", 200) if OFFERS[site.name] else ("HTTP/1.1", 101)
     wanted = [(version, site.url("", "https"), opened), (version, foreign, *[403] * OFFERS[site.name])]  # that of HTTP/1.1 is not logged
     tap.equal(found, wanted, f"by Chromium's log of the network both handshakes are of {version}")
+    lines = lambda: [line for line in site.log().splitlines() if "127.0.0.1: WebSocket refused" in line and foreign in line]
+    tap.ok(stack.wait_until(lambda: len(lines()) == 1), f"the log has one line of the refusal: {lines()}")
 
 
 def check_login(site, ports):
@@ -105,7 +107,7 @@ with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Empty) as server:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     ports = login.start_applications()
     tap.equal(set(OFFERS), set(sites.SERVERS), "each server is in the table")
-    for name in OFFERS:
+    for name in sys.argv[1:] or OFFERS:
         for way in sites.WAYS if OFFERS[name] else ["resident"]:
             tap.prefix = f"{name}, {way}: "
             with sites.Site(name, way=way) as site:

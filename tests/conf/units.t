@@ -209,7 +209,7 @@ def check_redis():
 def check_machines():
     """What duplex(7) has for several machines: the services may reach the one Redis, and nothing else."""
     written = units.for_machines(prefix / "share/man/man7/duplex.7")
-    for name in ("duplex-ws", "duplex-fcgi"):
+    for name in ("duplex-ws", "duplex-fcgi", "duplex-resident@chat"):
         override = directory / f"{name}.service.d/override.conf"
         override.parent.mkdir()
         override.write_text(written[name])

@@ -37,6 +37,7 @@ def note_states():
         const onstate = socket.onstate;
         const since = performance.now();
         window.states = [];
+        addEventListener("online", () => window.onlineAt = performance.now() - since, { capture: true, once: true });
         socket.onstate = (state, detail) => { states.push([state, performance.now() - since, detail]); onstate(state, detail); };""")
 
 
@@ -76,8 +77,13 @@ def check_echo():
     page.run("socket.first = socket.longest = 600000; socket.reconnect()")
     tap.ok(page.becomes("waiting"), "the page waits for minutes")
     forwarder.thaw()
+    note_states()
     page.run(ONLINE)
-    tap.ok(page.becomes("open"), "online connects at once while the page waits")
+    tap.ok(page.becomes("open", 30), "online connects while the page waits")
+    begun, opened = (next(since for name, since, _ in page.run("return states") if name == state) for state in ("connecting", "open"))
+    online = page.run("return onlineAt")
+    tap.ok(begun - online < 1000, f"online begins an attempt at once: {begun - online:.0f} ms")
+    tap.ok(opened - online < 1000 or os.getloadavg()[0] > 3, f"within 1 s of online the connection is open: {opened - online:.0f} ms")
     page.click("send")
     tap.ok(stack.wait_until(lambda: len(page.received()) == 2) and page.text("notice") == "", "the notice goes with the next answer")
 

@@ -1,7 +1,9 @@
 """Subscribers of a channel, which keep what they get byte by byte, and many of whom read at once."""
+import contextlib
 import json
 import selectors
 import socket
+import time
 
 import frames
 
@@ -46,7 +48,8 @@ class Subscriber:
         self.socket.settimeout(60)
         self.socket.connect(self.address)
         path = f"/chat/{self.channel}" if self.channel else "/chat"
-        self.socket.sendall(frames.HANDSHAKE.replace(b"/echo", f"{path}?after={after}".encode()))
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it is over then, as whoever reads will see
+            self.socket.sendall(frames.HANDSHAKE.replace(b"/echo", f"{path}?after={after}".encode()))
         self.got = bytearray()
         while b"\r\n\r\n" not in self.got and self.read():
             pass
@@ -72,8 +75,9 @@ class Subscriber:
         return split(self.got)[1]
 
     def come_back(self):
-        """As the page does: it goes on after what it has seen."""
+        """As the page does: it waits a little longer each time, and goes on after what it has seen."""
         self.socket.close()
+        time.sleep(min(0.2, 0.01 * self.returns))
         had, self.before = len(self.before), self.lines()
         self.returns += 1
         self.in_vain = self.in_vain + 1 if len(self.before) == had else 0
@@ -88,21 +92,26 @@ def read_until(subscribers, text, come_back=None, in_parts=False):
     Reads until what ends with this is the last that each has; gives up when nothing has come for a minute. Who is sent away is
     given to come_back, or has what it has. A large message may come in parts, of which the last is empty.
     """
-    ending = text[-8:] + b'"}' + (b"\x80\x00" if in_parts else b"")
+    line_ending = text[-8:] + b'"}'
+    ending = line_ending + (b"\x80\x00" if in_parts else b"")
+
+    def has_all(one):
+        return one.got.endswith(ending) if one.got or not one.before else one.before[-1].endswith(line_ending)
+
     with selectors.DefaultSelector() as selector:
         for one in subscribers:
-            if not one.got.endswith(ending):
+            if not has_all(one):
                 selector.register(one.socket, selectors.EVENT_READ, one)
         while selector.get_map() and (events := selector.select(60)):
             for key, _ in events:
                 one = key.data
                 is_open = one.read()
-                if is_open and not one.got.endswith(ending):
+                if is_open and not has_all(one):
                     continue
                 selector.unregister(one.socket)
                 if not is_open and come_back and one.in_vain < MOST_IN_VAIN:
                     come_back(one)
-                    if not one.got.endswith(ending):  # else it came with the answer to the handshake
+                    if not has_all(one):  # else it was the last before, or came with the answer to the handshake
                         selector.register(one.socket, selectors.EVENT_READ, one)
 
 

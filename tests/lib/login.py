@@ -118,7 +118,8 @@ def edits(site, kind, lines, says, is_inside=False):
     if site.name == "lighttpd":
         return [("var.duplex_hosts :=", f"{lines}var.duplex_hosts :=")]
     if site.name == "caddy":
-        return [("\timport duplex.conf", f"\timport duplex.conf\n{lines}")]
+        fallback = "\troot * @DIR@/htdocs\n\ttry_files {path} /index.html\n"  # of a single-page application, which does not come before the login
+        return [("\timport duplex.conf", f"\timport duplex.conf\n{fallback}{lines}")]
     acl = "\n\tacl duplex path_reg ^/(echo(/.*)?|serialize/echo/)$\n"
     section = "frontend site\n" if kind == "a password" else "defaults\n"
     return [(section, f"{first}\n{section}"), (acl, acl + rest)]

@@ -3,6 +3,7 @@ Several machines, each a network namespace: three hosts, which run "make run" ea
 between them and the clients, and Redis and the clients with the test itself. The addresses are those of conf/front, whose
 files are used as they stand. For a test that has entered namespaces of its own (namespace.py), with which all of it goes.
 """
+import contextlib
 import ctypes
 import http.server
 import os
@@ -130,13 +131,13 @@ class Machine:
 
 
 class Host(Machine):
-    def __init__(self, number, server, tree, redis):
+    def __init__(self, number, server, way, tree, redis):
         super().__init__(f"host-{number}")
         self.address = f"10.0.0.1{number}"
         self.server = server
+        self.way = way
         self.tree = tree
         self.redis = redis
-        self.way = "websocketd"
         make_machine(self.name, self.address)
 
     def start(self):
@@ -149,10 +150,11 @@ class Host(Machine):
         return len(self.said("^run: http://")) > self.starts
 
     def clients(self):
-        if self.way == "websocketd":
-            return len(self.pids("chat"))
-        output = subprocess.run(["ip", "netns", "exec", self.name, "ss", "-Hx", "state", "established"], capture_output=True, text=True).stdout
-        return sum("resident/chat.sock" in line for line in output.splitlines())
+        """Those of the chat."""
+        pids = self.pids("chat")
+        with contextlib.suppress(OSError, StopIteration):  # of a machine that is being ended
+            return stack.count_clients(pids[0]) if pids and self.way == "resident" else len(pids)
+        return 0
 
     def unplug(self):
         """Cuts the machine off: nothing reaches it or comes from it any more, not even the end of a connection."""

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 
+import compression
 import forwarded
 import frames
 import rfc6455
@@ -337,6 +338,7 @@ def run_way(name, way):
         check_site(site)
         check_http(site)
         check_page(site)
+        compression.check(site)
         asyncio.run(check_websocket(site, "ws"))
         asyncio.run(check_websocket(site, "wss"))
         check_vanish(site)

@@ -67,8 +67,23 @@ def is_listening(port, pid):
 
 def is_socket(path):
     """Whether a UNIX socket listens at the path: it is there a moment before it does."""
-    lines = pathlib.Path("/proc/net/unix").read_text().splitlines()
-    return any(line.split()[3] == "00010000" and line.endswith(f" {path}") for line in lines[1:])
+    return any(fields[3] == "00010000" and fields[-1] == str(path) for fields in unix_sockets())
+
+
+def unix_sockets(pid="self"):
+    """The lines of /proc/net/unix: of a connection the sixth field is 03, the seventh the number, and the last the path."""
+    return [line.split() for line in pathlib.Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:]]
+
+
+def count_connections(path, pid="self"):
+    """How many connections there are to a UNIX socket."""
+    return sum(fields[-1] == str(path) and fields[5] == "03" for fields in unix_sockets(pid))
+
+
+def count_clients(pid):
+    """How many connections there are to the socket of a resident endpoint, by one of its workers."""
+    listening = os.readlink(f"/proc/{pid}/fd/0").strip("socket:[]")
+    return count_connections(next(fields[-1] for fields in unix_sockets(pid) if fields[6] == listening), pid)
 
 
 def name_of(pid):
@@ -164,6 +179,12 @@ class Stack:
     def endpoints(self):
         """The processes of the WebSocket clients."""
         return [pid for pid in children(self.pid("websocketd")) if is_alive(pid)]
+
+    def clients(self):
+        """How many WebSockets /echo has."""
+        if self.environment.get("WS") != "resident":
+            return len(self.endpoints())
+        return count_clients(self.pid("echo"))
 
     def stop(self, sig=signal.SIGTERM):
         """Ends the stack and returns its exit status; nothing of it may be left."""

@@ -77,12 +77,23 @@ def check_language(window, site):
 
 
 def check_back(window, site):
+    """The page is as it was: what came, the figures, what was typed. Firefox keeps no page whose WebSocket is open, and loads it anew."""
+    shown = """return [document.title, element('message').value, document.querySelectorAll('#received li').length,
+                       Array.from(document.querySelectorAll('.figure b'), (node) => node.textContent)]"""
+    window.run("element('message').value = 'left alone'")
     click(window, "compare")
-    has(window, "return document.querySelectorAll('#received li').length", 20)
+    has(window, "return element('compare').ariaDisabled === 'false' && !frame", True, 60)
+    click(window, "close")
+    becomes(window, "closed")
+    before = window.run(shown)
     window.open(site.url("/chat"))
     window.back()
-    tap.ok(has(window, "return [document.title, element('message').value, element('compare').textContent]", ["One URL, both ways", "Hello, World!", "Send 10 each way"]),
-           "Back leads to a page that works")
+    tap.ok(has(window, shown, before), f"after Back the page is as it was: {before}")
+    click(window, "connect")
+    becomes(window, "open")
+    window.open(site.url("/chat"))
+    window.back()
+    tap.ok(has(window, "return [document.title, element('compare').textContent]", ["One URL, both ways", "Send 10 each way"]), "Back leads to a page that works, if its connection was open")
 
 
 def check_chat(one, two, site):

@@ -21,7 +21,7 @@ from resident import Endpoint
 SUBSCRIBERS, MESSAGES, JOINERS = (100, 100, 50) if stack.SANITIZED else (1000, 1000, 200)
 LARGEST = 16384  # bytes of a message
 MOST_KIB = 8     # of an idle subscriber in the endpoint
-NO_LIMIT = {"WEBSOCKET_MAX_PER_ADDRESS": "0", "DUPLEX_MAX_PUBLISH": "0"}
+NO_LIMIT = {"WEBSOCKET_MAX_PER_ADDRESS": "0", "DUPLEX_MAX_PUBLISH": "0", "WEBSOCKET_PING_SECONDS": "0"}  # nobody here answers a ping
 
 
 def add(channel, text):
@@ -59,6 +59,7 @@ def undisturbed(attempt, chat):
     for _ in range(10):
         before = len(chat.log())
         found = attempt(before)
+        close_all(found[0])
         if not any("within a second" in line or "too many others" in line for line in chat.log()[before:]):
             break
     return found
@@ -145,14 +146,15 @@ def check_behind(chat):
             publish("flood", [b"x" * (LARGEST - 4) + b"%04d" % number])
             read(others, b"x%04d" % number)
         stack.wait_until(lambda: len(chat.log()) > before, 30)
-        return others, slow, chat.log()[before:]
+        log = chat.log()[before:]
+        while slow.read():
+            pass
+        return [*others, slow], log
 
-    others, slow, log = undisturbed(attempt, chat)
+    (*others, slow), log = undisturbed(attempt, chat)
     wanted = kept("flood")
     tap.equal(have_all(others, wanted), len(others), f"{len(wanted) * LARGEST >> 20} MiB arrive beside one that never reads")
     tap.equal(log, ["chat: unknown client: the client takes less than comes on its channel"], "one line tells of the client that never reads")
-    while slow.read():
-        pass
     tap.equal(slow.code(), 1013, "a client that is too far behind is closed with 1013")
     seen = len(slow.lines())
     slow.come_back()
@@ -189,11 +191,10 @@ def check_reader_lost(chat):
                 redis.ask("CLIENT", "KILL", "ID", line.split()[0].partition("=")[2])
         add("lost", "missed")
         read(subscribers, b"missed")
-        close_all(subscribers)
-        return {tuple(one.texts()) for one in subscribers}, chat.log()[before:]
+        return subscribers, chat.log()[before:]
 
-    got, log = undisturbed(attempt, chat)
-    tap.equal(got, {("ready", "missed")}, "who was sent away comes back and misses nothing")
+    subscribers, log = undisturbed(attempt, chat)
+    tap.equal({tuple(one.texts()) for one in subscribers}, {("ready", "missed")}, "who was sent away comes back and misses nothing")
     tap.equal(log, ["chat: 20 clients of the channel lost are sent away: Redis: Server closed the connection"], "one line tells of all who were sent away")
 
 

@@ -23,10 +23,12 @@ int loop_watch(struct loop *loop, struct watch *watch, uint32_t events)
 
 	if (watch->events == events)
 		return 0;
-	if (epoll_ctl(loop->epoll, operation, watch->fd, &event) < 0)
-		return -1;
-	watch->events = events;
-	return 0;
+	int result = epoll_ctl(loop->epoll, operation, watch->fd, &event);
+	if (result < 0 && errno == EEXIST) /* it could not be taken out before */
+		result = epoll_ctl(loop->epoll, EPOLL_CTL_MOD, watch->fd, &event);
+	if (result == 0 || events == 0)
+		watch->events = events;
+	return result;
 }
 
 static int time_to_wait(const struct loop *loop)
