@@ -37,8 +37,10 @@ struct connection *waiting_add(struct waiting *waiting, int fd)
 {
 	struct connection *connection;
 
-	if (waiting->count >= waiting->count_max ||
-	    (connection = malloc(sizeof *connection)) == NULL)
+	if (waiting->count >= waiting->count_max)
+		return NULL;
+	connection = malloc(sizeof *connection);
+	if (connection == NULL)
 		return NULL;
 	*connection = (struct connection){.fd = fd, .until = waiting_now() + WAITING_COMING_MS};
 	TAILQ_INSERT_TAIL(&waiting->coming, connection, neighbours);
@@ -54,9 +56,10 @@ bool waiting_keep(struct waiting *waiting, struct connection *connection, const 
 	if (needed > connection->room) {
 		size_t room = needed + needed / 4 + 256; /* for a request that comes byte by byte */
 		size_t more = room - connection->room;
-		char *moved;
-		if (waiting->memory + more > WAITING_MEMORY_MAX ||
-		    (moved = realloc(connection->bytes, room)) == NULL)
+		if (waiting->memory + more > WAITING_MEMORY_MAX)
+			return false;
+		char *moved = realloc(connection->bytes, room);
+		if (moved == NULL)
 			return false;
 		connection->bytes = moved;
 		connection->room = room;

@@ -91,7 +91,8 @@ static bool discard(int fd)
 /* An end that the web server sees as such: it would see an error if bytes were left unread. */
 static void end_cleanly(struct worker *worker, struct connection *connection)
 {
-	discard(connection->fd);
+	if (connection->fd >= 0)
+		discard(connection->fd);
 	waiting_end(&worker->waiting, connection);
 }
 

@@ -23,10 +23,7 @@ static const struct {
 	enum records_state state;
 	int line;
 } table[] = {
-#define T(name, bytes, state) \
-	{ \
-		name, bytes, sizeof(bytes) - 1, state, __LINE__ \
-	}
+#define T(name, bytes, state) ROW(name, bytes, sizeof(bytes) - 1, state, __LINE__)
 #define WHOLE(name, bytes) T(name, bytes, RECORDS_WHOLE)
 #define MORE(name, bytes) T(name, bytes, RECORDS_MORE)
 #define REFUSED(name, bytes) T(name, bytes, RECORDS_REFUSED)

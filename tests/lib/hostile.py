@@ -76,7 +76,7 @@ class Journal:
         program.parent.mkdir()
         program.parent.chmod(0o755)
         shutil.copy(stack.BUILD / "tests/journal", program)
-        self.site.further["JOURNAL"] = str(self.file)
+        self.site.further["JOURNAL"] = str(self.directory / "resident")
         self.site.stop_endpoints()
         self.site.start_resident(directory=program.parent.name)
 

@@ -59,7 +59,7 @@ static void tell(struct websocket *ws)
 	static char line[SIZE + 1]; /* used up before anything waits */
 	struct websocket_message message;
 	size_t length = write_line(ws, line);
-	int journal = open(getenv("JOURNAL"), O_WRONLY | O_APPEND | O_CLOEXEC);
+	int journal = open(getenv("JOURNAL"), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
 
 	if (journal < 0 || write(journal, line, length + 1) < 0)
 		perror("journal");

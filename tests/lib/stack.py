@@ -48,6 +48,11 @@ def copy_tree(directory, *built):
     return tree
 
 
+def is_loaded():
+    """Whether others take so much of the machine that times, and who gets how much, mean little."""
+    return os.getloadavg()[0] > 1.5 * os.cpu_count()
+
+
 def need(*programs):
     for program in programs:
         if shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin") is None:

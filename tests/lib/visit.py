@@ -12,11 +12,11 @@ DEAD_WEBSOCKETS = lambda is_websocket, is_old: is_websocket and is_old
 RECEIVED = "return Array.from(document.querySelectorAll('#received bdi'), (bdi) => bdi.textContent)"
 
 
-def becomes(window, state, seconds=30):
+def becomes(window, state, seconds=stack.PATIENCE):
     return stack.wait_until(lambda: window.run("return element('state').dataset.state") == state, seconds)
 
 
-def has(window, script, wanted, seconds=30):
+def has(window, script, wanted, seconds=stack.PATIENCE):
     """Whether the script comes to return that; it may fail while the page is being loaded."""
     def holds():
         with contextlib.suppress(RuntimeError):

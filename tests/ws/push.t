@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -35,8 +36,13 @@ def lines_after(id_):
     """All that is kept after this message, as the lines of JSON that a client gets."""
     lines = []
     while True:
-        with urllib.request.urlopen(site.url(f"/chat?after={id_}"), timeout=30) as answer:
-            page = answer.read().splitlines()
+        try:
+            with urllib.request.urlopen(site.url(f"/chat?after={id_}"), timeout=30) as answer:
+                page = answer.read().splitlines()
+        except urllib.error.HTTPError as error:
+            if error.code != 503:  # Redis has not answered in time
+                raise
+            continue
         if not page:
             return lines
         lines += page

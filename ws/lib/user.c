@@ -11,9 +11,9 @@ static bool unquote(struct span quoted, char name[USER_NAME_SIZE])
 	if (quoted.length < 2 || *quoted.bytes != '"')
 		return false;
 	for (; at < quoted.length - 1 && quoted.bytes[at] != '"'; at++) {
-		if (quoted.bytes[at] == '\\' && ++at == quoted.length - 1)
-			return false;
-		if (length == USER_NAME_SIZE - 1)
+		if (quoted.bytes[at] == '\\')
+			at++;
+		if (at == quoted.length - 1 || length == USER_NAME_SIZE - 1)
 			return false;
 		name[length++] = quoted.bytes[at];
 	}

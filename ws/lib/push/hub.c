@@ -48,10 +48,10 @@ static void end(struct subscriber *subscriber, int error, const char *why)
 static void end_all(struct hub *hub, const char *why)
 {
 	size_t count = 0;
-	struct websocket *ws = hub->first ? hub->first->ws : NULL;
 
-	if (aside_is_ending())
+	if (hub->first == NULL || aside_is_ending())
 		return;
+	struct websocket *ws = hub->first->ws;
 	for (struct subscriber *next = hub->first; next; next = next->next)
 		count++;
 	if (count > 1 && ws->log_name)

@@ -123,8 +123,8 @@ int client_send_frame(struct client *client, enum frames_opcode opcode, const vo
 
 	if (client->is_lost || client->sent_close)
 		return -1;
-	if (output_add(client, head, frames_head(head, opcode, length)) == 0 &&
-	    output_add(client, bytes, length) == 0)
+	size_t head_length = frames_head(head, opcode, length);
+	if (output_add(client, head, head_length) == 0 && output_add(client, bytes, length) == 0)
 		return 0;
 	client_lose(client, "write to the client");
 	return -1;
@@ -137,7 +137,8 @@ void client_send_close(struct client *client, int code, const char *reason, size
 	if (!client->is_open || client->sent_close || client->is_lost)
 		return;
 	client->sent_close = true;
-	if (output_add(client, frame, frames_close(frame, code, reason, length)) < 0)
+	size_t frame_length = frames_close(frame, code, reason, length);
+	if (output_add(client, frame, frame_length) < 0)
 		client_lose(client, "write to the client");
 }
 
