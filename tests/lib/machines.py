@@ -173,11 +173,11 @@ class Host(Machine):
 class Haproxy(Machine):
     """As Debian starts it: its own configuration, and ours."""
 
-    def __init__(self, host_1="10.0.0.11:80 send-proxy-v2-ssl check-send-proxy"):
+    def __init__(self):
         super().__init__("front")
         pathlib.Path("/run/haproxy").mkdir(exist_ok=True)
         self.spawn("haproxy", "-db", "-f", "/etc/haproxy/haproxy.cfg", "-f", CONF / "haproxy.cfg",
-                   DUPLEX_HOST_1=host_1)
+                   DUPLEX_HOST_1="10.0.0.11:80 send-proxy-v2-ssl check-send-proxy")
 
     def is_up(self, host, kind):
         """Whether the front takes the host to be up, for HTTP or for WebSockets."""
