@@ -22,7 +22,8 @@ static void check_functions(void)
 	CHECK_TYPE(websocket_refuse, int (*)(ws_pointer, int));
 	CHECK_TYPE(websocket_wait,
 		   enum websocket_event (*)(ws_pointer, struct websocket_message *, int));
-	CHECK_TYPE(websocket_read, enum websocket_event (*)(ws_pointer, struct websocket_message *));
+	CHECK_TYPE(websocket_read,
+		   enum websocket_event (*)(ws_pointer, struct websocket_message *));
 	CHECK_TYPE(websocket_count_messages, size_t (*)(ws_pointer));
 	CHECK_TYPE(websocket_has_messages, bool (*)(ws_pointer));
 	CHECK_TYPE(websocket_poll, int (*)(ws_pointer, struct pollfd *, size_t, int));
