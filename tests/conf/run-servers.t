@@ -65,7 +65,7 @@ def check_both_ways(name, tree):
             check_server(f"{name}, {way}", site)
             check_way(f"{name}, {way}", site, way)
             # websocketd says the first for each handshake that it refuses
-            stack.finish(site, "superfluous response.WriteHeader call", "the client sent a binary message")
+            stack.finish(site, "superfluous response.WriteHeader call", "the client sent a binary message", "WebSocket refused")
 
 
 def check_server(name, site):
@@ -97,7 +97,8 @@ async def newline_and_binary(site, path):
 def check_way(name, site, way):
     """The whole of RFC 6455 tells which of both serves a path: websocketd makes two messages of one with a newline."""
     whole, lines = ("a\nb", b"binary"), ("a", "b")
-    for path in ("/echo", "/echo/", "/echo/x", "/serialize/echo/", "/ech%6f"):
+    escaped = [] if name.startswith("haproxy") else ["/ech%6f"]  # HAProxy refuses what is escaped without need
+    for path in ("/echo", "/echo/", "/echo/x", "/serialize/echo/", *escaped):
         tap.equal(asyncio.run(newline_and_binary(site, path)), whole if way == "resident" else lines, f"{name}: {path} is served so")
     shutil.copy(site.root / "build/ws/echo", site.root / "build/ws/echoes")
     tap.equal(asyncio.run(newline_and_binary(site, "/echoes")), lines, f"{name}: what was added later is served by websocketd, though its name begins like another")
