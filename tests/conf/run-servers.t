@@ -94,13 +94,18 @@ async def newline_and_binary(site, path):
             return first, await asyncio.wait_for(client.recv(), 30)
     except rfc6455.Closed as closed:
         return closed.code
+    except rfc6455.Refused as refused:
+        return refused.status
 
 
 def check_way(name, site, way):
     """The whole of RFC 6455 tells which of both serves a path: websocketd makes two messages of one with a newline."""
     whole, lines = ("a\nb", b"binary"), ("a", "b")
-    for path in ("/echo", "/echo/", "/echo/x", "/serialize/echo/", "/ech%6f"):
+    for path in ("/echo", "/echo/", "/echo/x", "/serialize/echo/"):
         tap.equal(asyncio.run(newline_and_binary(site, path)), whole if way == "resident" else lines, f"{name}: {path} is served so")
+    # HAProxy compares a path as it was sent, so its fragment refuses what is escaped without need
+    wanted = 400 if name.startswith("haproxy") else whole if way == "resident" else lines
+    tap.equal(asyncio.run(newline_and_binary(site, "/ech%6f")), wanted, f"{name}: /ech%6f is {'refused' if wanted == 400 else 'the same path'}")
     shutil.copy(site.root / "build/ws/echo", site.root / "build/ws/echoes")
     tap.equal(asyncio.run(newline_and_binary(site, "/echoes")), lines, f"{name}: what was added later is served by websocketd, though its name begins like another")
     (site.root / "build/ws/echoes").unlink()
