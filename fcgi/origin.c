@@ -47,7 +47,7 @@ static const char *quote(const char *value, char text[4 * SHOWN + 6])
 	if (value == NULL)
 		return "none";
 	*end++ = '"';
-	for (size_t i = 0; value[i] && i < SHOWN; i++) {
+	for (size_t i = 0; i < SHOWN && value[i]; i++) {
 		unsigned char c = (unsigned char)value[i];
 		if (c < ' ' || c > '~' || c == '"' || c == '\\')
 			end += snprintf(end, 5, "\\x%02x", c);
