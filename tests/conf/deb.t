@@ -203,6 +203,9 @@ PATH = "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 def check_way(system, server, section, wanted):
     lines = packaged.commands(system.root, section, server)
     tap.ok(2 <= len(lines) <= 3, f"behind {server} it takes {len(lines)} commands to {section.lower()}")
+    if (server, section) == ("Apache", packaged.ENABLE):
+        readme = (stack.ROOT / "README.md").read_text()
+        tap.equal(re.search(r"Behind Apache:\n\n```sh\n(.*?)```", readme, re.S)[1].splitlines(), lines, "the README has the commands of the manual")
     for line in lines:
         system.must(f"behind {server}: {line}", "env", PATH, "sh", "-c", line)
     if not tap.ok(stack.wait_until(lambda: packaged.echo() == "Hello, World!" and packaged.message() == wanted, 60),

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """
-The commands of README.md and conf/README.md, as they stand there, from a fresh copy of the tree to a site that runs, behind
+The commands of conf/README.md, as they stand there, from a fresh copy of the tree to a site that runs, behind
 Apache and behind lighttpd as Debian configures them, and back. Only systemctl is the test's own (tests/lib/systemctl).
 """
 import asyncio
@@ -26,8 +26,8 @@ namespace.enter()
 
 
 def commands(server):
-    """The commands that the documents have for this server."""
-    text = (stack.ROOT / "README.md").read_text() + (stack.ROOT / "conf/README.md").read_text()
+    """The commands that conf/README.md has for this server."""
+    text = (stack.ROOT / "conf/README.md").read_text()
     block = re.search(rf"Behind {server}\b.*?```sh\n(.*?)```", text, re.S)[1]
     return block.splitlines()
 

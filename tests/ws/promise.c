@@ -11,6 +11,7 @@
 	   #function " has the type that it has had since 0.2.0")
 
 typedef struct websocket *ws_pointer;
+typedef struct websocket_message *message_pointer;
 
 static void check_functions(void)
 {
@@ -21,9 +22,8 @@ static void check_functions(void)
 	CHECK_TYPE(websocket_accept, int (*)(ws_pointer, const char *));
 	CHECK_TYPE(websocket_refuse, int (*)(ws_pointer, int));
 	CHECK_TYPE(websocket_wait,
-		   enum websocket_event (*)(ws_pointer, struct websocket_message *, int));
-	CHECK_TYPE(websocket_read,
-		   enum websocket_event (*)(ws_pointer, struct websocket_message *));
+		   enum websocket_event (*)(ws_pointer, message_pointer, int));
+	CHECK_TYPE(websocket_read, enum websocket_event (*)(ws_pointer, message_pointer));
 	CHECK_TYPE(websocket_count_messages, size_t (*)(ws_pointer));
 	CHECK_TYPE(websocket_has_messages, bool (*)(ws_pointer));
 	CHECK_TYPE(websocket_poll, int (*)(ws_pointer, struct pollfd *, size_t, int));

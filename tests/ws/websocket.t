@@ -51,6 +51,8 @@ async def check_handshake():
     tap.equal(await status_of_handshake("/echo", origin=f"http://localhost:{site.port}"), 101, "a handshake with our own Origin by another name of the host is accepted")
     for origin in ("http://evil.example", "http://127.0.0.1.evil.example", "http://evil.example/?127.0.0.1", "null", "file://"):
         tap.equal(await status_of_handshake("/echo", origin=origin), 403, f"Origin {origin} is refused")
+        line = f'duplex: 127.0.0.1: WebSocket refused, its Origin is not one of ours: Origin "{origin}", Host "127.0.0.1:{site.port}"'
+        tap.ok(stack.wait_until(lambda: site.log().splitlines().count(line) == 1), f"the log has one line for the refused Origin {origin}")
 
 
 async def ending_of(socket):
@@ -136,5 +138,5 @@ async def main():
 
 with stack.Stack() as site:
     asyncio.run(main())
-    stack.finish(site, r"echo: 127\.0\.0\.1: the client sent")
+    stack.finish(site, r"echo: 127\.0\.0\.1: the client sent", "WebSocket refused, its Origin is not one of ours: Origin ")
 tap.done()
