@@ -162,14 +162,13 @@ static void do_call(struct helper *self, struct call *call)
 static void help(void *room)
 {
 	struct helper *self = room;
-	struct call *call;
 
 	if (self->function) {
 		self->function(self->argument);
 		return;
 	}
 	while (!helpers.is_ending) {
-		while ((call = take_call()) != NULL)
+		for (struct call *call = take_call(); call; call = take_call())
 			do_call(self, call);
 		self->next_idle = helpers.idle;
 		helpers.idle = self;
