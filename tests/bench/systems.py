@@ -156,12 +156,23 @@ class Systems:
             self.push[name] = f"127.0.0.1:{port}/{path}"
             self.push[f"{name}{BEHIND}"] = f"{self.behind[name].partition('/')[0]}/{path}"
             self.start(name, [*PUSH_PEERS[name][0], str(port)], port)
+            if name.startswith("resident"):
+                command = [str(word).replace('-a 127.0.0.1 -p "$2"', '-s "$2"') for word in PUSH_PEERS[name][0]]
+                self.start(f"{name}{BEHIND}", [*command, str(self.socket_of(name))], self.socket_of(name))
+
+    def socket_of(self, name):
+        """Of a resident chat behind lighttpd, where it is on a UNIX socket, as it is installed, and not the process that is reached directly."""
+        return self.run / f"{name.replace(' ', '-').replace(',', '')}.sock"
+
+    def proxy_for(self, name):
+        return PROXY.replace('"127.0.0.1", "port" => @TO@', f'"{self.socket_of(name)}"') if name.startswith("resident") else PROXY
 
     def start_lighttpd(self, websocketd):
         port = next(self.ports)
         sockets = ""
         self.push_ports = {name: next(self.ports) for name in self.push_peers}
-        for name, content in (("smallest", FASTCGI), ("static", STATIC), *((name, PROXY) for name in (*self.peers, *self.push_peers) if name != "resident")):
+        proxied = [(name, PROXY) for name in self.peers if name != "resident"] + [(name, self.proxy_for(name)) for name in self.push_peers]
+        for name, content in (("smallest", FASTCGI), ("static", STATIC), *proxied):
             self.behind[name] = f"127.0.0.1:{(front := next(self.ports))}/echo"
             to = str(self.push_ports.get(name) or self.direct.get(name, ":/").split(":")[1].split("/")[0])
             sockets += f'$SERVER["socket"] == "127.0.0.1:{front}" {{\n{content.replace("@TO@", to)}}}\n'
@@ -189,7 +200,8 @@ class Systems:
 
     def pid(self, name):
         """Of the process that a WebSocket client of this system meets first."""
-        name = name.removesuffix(BEHIND)
+        if name not in self.processes:
+            name = name.removesuffix(BEHIND)
         return self.processes["websocketd" if self.is_ours(name) else name].pid
 
     def is_ours(self, name):
