@@ -72,6 +72,7 @@ static const char *next_segment(struct span *path, const char *name, bool *is_na
 {
 	*is_name = true;
 	while (path->length > 0) {
+		/* cppcheck-suppress variableScope ; next_decoded moves the path on */
 		const char *end = path->bytes;
 		char c = next_decoded(path);
 		if (c == '/') {

@@ -168,7 +168,7 @@ static void help(void *room)
 		return;
 	}
 	while (!helpers.is_ending) {
-		for (struct call *call; (call = take_call()) != NULL;)
+		for (struct call *call = take_call(); call; call = take_call())
 			do_call(self, call);
 		self->next_idle = helpers.idle;
 		helpers.idle = self;
