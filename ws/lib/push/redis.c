@@ -47,6 +47,17 @@ void redis_begin(struct redis *redis)
 	redis->deadline = clock_now_ms() + REDIS_OPERATION_MS - aside_waited_ms();
 }
 
+/* The reply may still come, so that this connection is of no more use. */
+static int give_up(struct redis *redis, const char *overdue)
+{
+	char reason[REDIS_WHY_SIZE];
+
+	snprintf(reason, sizeof reason, "Redis: %s", overdue);
+	redis_rest(reason, REDIS_REST_MS);
+	redis->is_overdue = true;
+	return redis_fail(redis, overdue);
+}
+
 /* waits until the connection is readable or writable, but not beyond the operation's second */
 static int wait_for(struct redis *redis, short events, const char *overdue)
 {
@@ -60,9 +71,7 @@ static int wait_for(struct redis *redis, short events, const char *overdue)
 			overdue = strerror(errno);
 		else if (ready < 0)
 			continue;
-		redis->is_overdue = true;
-		redis_rest(overdue, REDIS_REST_MS);
-		return redis_fail(redis, overdue);
+		return give_up(redis, overdue);
 	}
 }
 
