@@ -147,7 +147,7 @@ def check_server(name, service):
         check_chat(name, service, tree)
         check_resident(name, service, tree)
         lines = log()
-        refused = [line for line in lines if re.search(r'duplex: \S+: WebSocket refused, .*: Origin "http://evil\.example", Host "localhost"$', line)]
+        refused = [line for line in lines if re.search(r'duplex-fcgi: \S+: WebSocket refused, .*: Origin "http://evil\.example", Host "localhost"$', line)]
         tap.equal((len(refused), [line for line in lines if line not in refused]), (2, []), "the log of the installed site has a line for each WebSocket that was refused, and no other")
         shell("systemctl disable --now duplex-fcgi.socket duplex-fcgi duplex-ws", tree)
         shell("make uninstall", tree)

@@ -387,7 +387,7 @@ with tempfile.TemporaryDirectory() as directory:
             address = "127.0.0.1", site.port
             check_websocketd() if way == "websocketd" else check_resident(lambda: site.pids("echo"), DIFFERENT.get(server, {}))
             # websocketd reports a handshake that it refuses, and an endpoint a connection that it ends
-            stack.finish(site, "WebSocket refused[,:]", *(("superfluous response.WriteHeader", r"echo: 127\.0\.0\.1: the client sent") if way == "websocketd" else [r"^echo: 127\.0\.0\.1: ", "^Child.* respawn$", "lines were left out within a second"]))
+            stack.finish(site, r"duplex: .*127\.0\.0\.1: WebSocket refused[,:] ", *(("superfluous response.WriteHeader", r"echo: 127\.0\.0\.1: the client sent") if way == "websocketd" else [r"^echo: 127\.0\.0\.1: ", "^Child.* respawn$", "lines were left out within a second"]))
 tap.prefix = "resident on its own socket, "
 with Endpoint(family=socket.AF_INET, WEBSOCKET_MAX_PER_ADDRESS="0") as endpoint:
     address = endpoint.address

@@ -99,7 +99,7 @@ static bool refuse(struct client *client, enum refusal refusal, int status, cons
 	struct worker *worker = client->worker;
 
 	worker->refused[refusal]++;
-	if (!worker->is_stopping && log_is_new(worker, &worker->log.refused_at[refusal])) {
+	if (log_is_new(worker, &worker->log.refused_at[refusal])) {
 		char line[128];
 		snprintf(line, sizeof line, "clients are refused: %s", reason);
 		connection_log(&client->ws, line);
@@ -114,8 +114,6 @@ static bool is_within_limits(struct client *client)
 	const struct worker *worker = client->worker;
 	const struct limits *limits = &worker->limits;
 
-	if (worker->is_stopping)
-		return refuse(client, REFUSED_FULL, 503, "the server is stopping");
 	if (limits->max_clients && worker->open >= limits->max_clients)
 		return refuse(client, REFUSED_FULL, 503,
 			      "too many clients (WEBSOCKET_MAX_CLIENTS)");
@@ -170,8 +168,8 @@ static void read_head(struct head *head)
 		long long left = until - client->worker->loop.now;
 		if (client->end == WORKER_READ_SIZE)
 			head->status = 431;
-		else if (client->worker->is_stopping)
-			head->status = 503;
+		else if (client->worker->is_stopping && client->stop_at == 0)
+			head->status = 503; /* it was told to stop, and still has no whole head */
 		else if (limit > 0 && left <= 0)
 			head->status = 408;
 		else

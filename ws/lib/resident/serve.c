@@ -66,9 +66,12 @@ static void stop(struct service *service)
 		return;
 	worker->is_stopping = true;
 	listener_close(&service->listener);
-	for (struct client *client = worker->clients; client; client = client->next)
+	for (struct client *client = worker->clients; client; client = client->next) {
+		/* a handshake that is under way has all the time, so that it is not refused */
+		long long share = client->is_open ? told++ : (long long)worker->connected;
 		client_stop_at(client,
-			       loop->now + STOP_SPREAD_MS * told++ / (long long)worker->connected);
+			       loop->now + STOP_SPREAD_MS * share / (long long)worker->connected);
+	}
 	timers_set(&loop->timers, &service->end, loop->now + STOP_MS);
 }
 
