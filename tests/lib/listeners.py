@@ -1,12 +1,15 @@
 """Subscribers of a channel, which keep what they get byte by byte, and many of whom read at once."""
 import contextlib
 import json
+import resource
 import selectors
 import socket
 import time
 
 import frames
 
+HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (HARD, HARD))  # a thousand are as many as the usual limit
 MOST_IN_VAIN = 20  # times that one comes back and has nothing more than before
 
 

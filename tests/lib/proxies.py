@@ -98,8 +98,8 @@ class Proxy:
         file.write_text(text)
         file.chmod(0o644)
         self.process = subprocess.Popen([part.replace("@FILE@", str(file)) for part in command], stdin=subprocess.DEVNULL, stdout=self.log_file,
-                                        stderr=self.log_file, user=stack.USER, env={"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
-        stack.wait_until(lambda: self.process.poll() is not None or stack.is_listening(self.port, self.process.pid), 30)
+                                        stderr=self.log_file, user=stack.USER, cwd="/", env={"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+        stack.wait_until(lambda: self.process.poll() is not None or stack.is_listening(self.port, self.process.pid))
         return self.process.poll() is None
 
     def log(self):
