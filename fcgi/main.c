@@ -101,6 +101,8 @@ int main(int argc, char **argv)
 	struct site site;
 	int status;
 
+	/* else a line is written in pieces, between which another worker may write its own */
+	setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
 	if (parse(argc, argv, &options) < 0) {
 		fprintf(stderr, usage, program_invocation_short_name);
 		return 2;

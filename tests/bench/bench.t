@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -170,6 +171,16 @@ def check_glance():
     tap.equal([picture.count(f">{number}<") for number in ("4.0", "0.50", "1.20")], [5, 5, 5], "each of five bars says how much it is, up for better and down for worse")
 
 
+def check_readme():
+    """The README has the ratios of the newest run that is published."""
+    readme = (stack.ROOT / "README.md").read_text()
+    newest = max(path for path in (stack.ROOT / "tests/bench/results").iterdir() if path.is_dir())
+    found = re.search(r"^## In six ratios\n\n(.*?)\n\n", (newest / "results.md").read_text(), re.S | re.M)
+    tap.ok(f"(tests/bench/results/{newest.name}/results.md)" in readme, f"the README names the newest run, {newest.name}")
+    tap.ok(found and found[1] in readme, "the README has its six ratios")
+
+
+check_readme()
 server = Server()
 check_generators()
 server.stop()
