@@ -18,7 +18,8 @@ struct watch {
 struct loop {
 	int epoll;
 	struct timers timers;
-	long long now; /* of this turn, in milliseconds */
+	long long now;      /* of this turn, in milliseconds */
+	bool waits_briefly; /* the last wait for events was a brief one */
 };
 
 /* sets up the loop: 0, or -1 with errno set */
