@@ -119,7 +119,7 @@ clean: ## remove what was built
 	rm -rf $(BUILD)
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile $(wildcard tests/tests.mk) | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.* ## /\1\t/p' Makefile $(wildcard tests/tests.mk) | expand -t 16
 
 .PHONY: all deps run install uninstall dist deps-deb deb clean help
 .SECONDARY:

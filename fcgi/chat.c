@@ -1,4 +1,5 @@
 #include "chat.h"
+#include "origin.h"
 #include "push/channel.h"
 #include "query.h"
 #include "view.h"
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #define PATH "/chat"
 #define CHANNEL "chat"
@@ -16,44 +16,17 @@ enum { WORKER_LOOKUP_MS = 20 };
 enum { BODY_SIZE = 3 * MESSAGE_MAX + 1024 }; /* each byte may be escaped */
 _Static_assert((int)BODY_SIZE < (int)HTTP_BODY_MAX, "one byte too many can still be read");
 
-static long long milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
-/* Leaves a Redis that is lost alone for a second: otherwise every request for it would keep a
- * worker from other requests for as long. */
-static void rest(struct chat *chat)
-{
-	chat->retry_ms = milliseconds() + 1000;
-}
-
 /* true if there is a connection */
 static bool has_redis(struct chat *chat)
 {
 	const char *reason;
 
-	if (milliseconds() < chat->retry_ms)
-		return false;
 	if (redis_keep(&chat->redis, chat->lookup_ms, &reason) == 0) {
 		trouble_end(&chat->reach, "Redis can be reached again");
 		return true;
 	}
 	trouble_begin(&chat->reach, "%s", reason);
-	rest(chat);
 	return false;
-}
-
-/* the client's address for the log, as the web server gives it */
-static const char *address_of(const struct request *request)
-{
-	const char *address = request->address ? request->address : "";
-	size_t length = strspn(address, "0123456789abcdefABCDEF.:");
-
-	return length > 0 && length < 64 && address[length] == '\0' ? address : "unknown client";
 }
 
 /* answers that Redis did not do what it was asked to */
@@ -62,10 +35,8 @@ static void fail(struct chat *chat, struct trouble *refusal, const char *what,
 {
 	bool lost = redis_is_lost(chat->redis);
 
-	if (lost)
-		rest(chat);
-	trouble_begin(lost ? &chat->reach : refusal, "%s: %s: Redis: %s", address_of(request), what,
-		      redis_why(chat->redis));
+	trouble_begin(lost ? &chat->reach : refusal, "%s: %s: Redis: %s", http_address(request),
+		      what, redis_why(chat->redis));
 	http_status(response, 503);
 }
 
@@ -76,14 +47,13 @@ struct lines {
 	char text[ENOUGH + MESSAGE_LINE_SIZE];
 };
 
-static void write_line(void *context, const char *id, const char *text, size_t length)
+static bool write_line(void *context, const char *id, const char *text, size_t length)
 {
 	struct lines *lines = context;
 
-	if (lines->length >= ENOUGH)
-		return;
 	lines->length += message_json(id, text, length, lines->text + lines->length);
 	lines->text[lines->length++] = '\n';
+	return lines->length < ENOUGH;
 }
 
 static void read_after(struct chat *chat, const char *channel, const char *after,
@@ -142,11 +112,7 @@ void chat_get(struct site *site, struct request *request, struct response *respo
  * A program such as curl sends no Origin. */
 static bool is_same_site(const struct request *request)
 {
-	const char *origin = request->origin;
-	const char *host = origin ? strstr(origin, "://") : NULL;
-
-	return origin == NULL ||
-	       (host && request->host && strcasecmp(host + 3, request->host) == 0);
+	return request->origin == NULL || origin_is_of_host(request->origin, request->host);
 }
 
 static bool is_form(const char *type)

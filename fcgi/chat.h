@@ -11,7 +11,6 @@
 struct chat {
 	struct redis *redis;    /* NULL while there is no connection */
 	int lookup_ms;          /* how long a request may wait for the name of Redis's host */
-	long long retry_ms;     /* when to try again to connect, by the monotonic clock */
 	struct trouble reach;   /* Redis cannot be reached */
 	struct trouble publish; /* Redis refuses to publish */
 	struct trouble read;    /* Redis refuses to be read */

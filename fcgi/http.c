@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static char *variable(char **envp, const char *name)
 {
@@ -14,13 +15,20 @@ static char *variable(char **envp, const char *name)
 	return NULL;
 }
 
-/* A NUL in the path would cut SCRIPT_NAME short, so that we would answer another path than the one
- * that was asked for. */
-static bool has_nul(const char *uri)
+/*
+ * True if a control character is escaped in the path of a URI. A NUL would cut SCRIPT_NAME short,
+ * and of the others lighttpd makes an underscore: we would answer another path than the one that
+ * was asked for, and that its access rules were asked about.
+ */
+static bool has_control_character(const char *uri)
 {
-	const char *nul = uri ? strstr(uri, "%00") : NULL;
+	size_t length = uri ? strcspn(uri, "?") : 0;
 
-	return nul && memchr(uri, '?', (size_t)(nul - uri)) == NULL;
+	for (size_t i = 0; i + 2 < length; i++)
+		if (uri[i] == '%' && (uri[i + 1] == '0' || uri[i + 1] == '1' ||
+				      strncasecmp(uri + i + 1, "7f", 2) == 0))
+			return true;
+	return false;
 }
 
 void http_request(char **envp, struct request *request)
@@ -35,16 +43,28 @@ void http_request(char **envp, struct request *request)
 	request->query = query ? query : no_query;
 	request->if_none_match = variable(envp, "HTTP_IF_NONE_MATCH");
 	request->address = variable(envp, "REMOTE_ADDR");
+	request->user = variable(envp, "REMOTE_USER");
+	if (request->user && *request->user == '\0')
+		request->user = NULL;
 	request->host = variable(envp, "HTTP_HOST");
 	request->origin = variable(envp, "HTTP_ORIGIN");
+	request->refused = variable(envp, "DUPLEX_REFUSED");
 	request->content_type = variable(envp, "CONTENT_TYPE");
 	request->content_length = variable(envp, "CONTENT_LENGTH");
 
 	int length = snprintf(request->path, sizeof request->path, "%s%s", script ? script : "",
 			      info ? info : "");
 	if (length < 0 || (size_t)length >= sizeof request->path ||
-	    has_nul(variable(envp, "REQUEST_URI")))
+	    has_control_character(variable(envp, "REQUEST_URI")))
 		request->path[0] = '\0';
+}
+
+const char *http_address(const struct request *request)
+{
+	const char *address = request->address ? request->address : "";
+	size_t length = strspn(address, "0123456789abcdefABCDEF.:");
+
+	return length > 0 && length < 64 && address[length] == '\0' ? address : "unknown client";
 }
 
 int http_content_length(const char *text, size_t most, size_t *length)
@@ -130,7 +150,7 @@ size_t http_head(const struct response *response, char head[HTTP_HEAD_SIZE])
 			      "X-Content-Type-Options: nosniff\r\n",
 			      response->status, phrase_of(response->status), response->cache,
 			      response->headers, etag ? "ETag: " : "", etag ? etag : "",
-			      etag ? "\r\n" : "");
+			      etag ? "\r\nVary: Accept-Encoding\r\n" : "");
 
 	if (response->status == 304)
 		length += snprintf(head + length, HTTP_HEAD_SIZE - (size_t)length, "\r\n");

@@ -14,8 +14,10 @@ struct request {
 	char *query;    /* QUERY_STRING, "" if there is none; whoever decodes it may change it */
 	const char *if_none_match;
 	const char *address; /* of the client as the web server saw it, or NULL */
+	const char *user;    /* who has logged in at the web server (REMOTE_USER), or NULL */
 	const char *host;
-	const char *origin; /* of the page that sends it (RFC 6454), or NULL */
+	const char *origin;  /* of the page that sends it (RFC 6454), or NULL */
+	const char *refused; /* why the web server has refused it, or NULL: see origin.h */
 	const char *content_type;
 	const char *content_length; /* of the body, or NULL */
 	/* reads the body, up to size bytes of it and HTTP_BODY_MAX at most: how many there were */
@@ -40,6 +42,9 @@ enum { HTTP_HEAD_SIZE = 1024 };
 /* Fills in the request from the CGI variables in envp, to which it then points. The caller adds how
  * its body is read. */
 void http_request(char **envp, struct request *request);
+
+/* Returns the client's address for the log, as the web server gives it, or a text in its place. */
+const char *http_address(const struct request *request);
 
 /* Reads CONTENT_LENGTH (RFC 3875 4.1.2), for a body of at most this many bytes. Returns 0, or the
  * status to answer: 400 if it is not a number, 413 if it is more. *length is most + 1 if nobody

@@ -1,5 +1,6 @@
 /* duplex: the HTTP side, as a FastCGI program or, started by hand, as a CGI program */
 #include "cgi.h"
+#include "process.h"
 #include "push/limit.h"
 #include "push/redis-settings.h"
 #include "worker.h"
@@ -11,9 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <stdnoreturn.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static const char usage[] =
 	"usage: %s [--page=DIRECTORY] [--endpoints=DIRECTORY]\n"
@@ -96,14 +95,6 @@ static void check_chat_settings(void)
 		errx(errno == EINVAL ? 2 : EXIT_FAILURE, "%s", reason);
 }
 
-static bool is_listening(int fd)
-{
-	int listening = 0;
-	socklen_t size = sizeof listening;
-
-	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening;
-}
-
 int main(int argc, char **argv)
 {
 	struct options options = {.page = "html"};
@@ -114,15 +105,14 @@ int main(int argc, char **argv)
 		fprintf(stderr, usage, program_invocation_short_name);
 		return 2;
 	}
-	bool fastcgi = is_listening(STDIN_FILENO);
+	bool fastcgi = process_has_listening_socket();
 	if (!fastcgi && getenv("REQUEST_METHOD") == NULL) {
 		warnx("standard input is not a listening socket, and REQUEST_METHOD is not set: "
-		      "see "
-		      "--help");
+		      "see --help");
 		return 2;
 	}
-	signal(SIGPIPE,
-	       SIG_IGN); /* a write to a Redis or a reader that has gone fails, and no more */
+	/* A write to a Redis or a reader that has gone fails, and does not end the process. */
+	signal(SIGPIPE, SIG_IGN);
 	check_chat_settings();
 	open_site(&options, &site);
 	chat_open(&site.chat, fastcgi);

@@ -3,7 +3,7 @@
 
 /* FastCGI Specification 1.0, 8 */
 enum { VERSION = 1, BEGIN_REQUEST = 1, PARAMS = 4, STDIN = 5, GET_VALUES = 9 };
-enum { BEGIN_SIZE = 8 };
+enum { BEGIN_SIZE = 8, ROLE_SIZE = 2, AUTHORIZER = 2 };
 
 /* FCGI_GET_VALUES with each of its three names once. libfcgi has room for an answer to these and
  * writes beyond it for more (CVE-2025-23016 is about the same function's lengths). */
@@ -102,6 +102,7 @@ static enum records_state begin_record(struct records *records)
 		return RECORDS_REFUSED;
 	if (type == BEGIN_REQUEST && records->id == 0) {
 		records->id = id;
+		records->kind = RECORDS_BEGIN;
 		return RECORDS_MORE;
 	}
 	if (id == 0 || type == BEGIN_REQUEST || (records->id && id != records->id))
@@ -112,10 +113,22 @@ static enum records_state begin_record(struct records *records)
 	return RECORDS_MORE;
 }
 
+/* the role is what the content begins with */
+static void take_begin(struct records *records, const unsigned char *bytes, size_t length)
+{
+	size_t at = BEGIN_SIZE - records->content - length;
+
+	for (size_t i = 0; i < length && at + i < ROLE_SIZE; i++)
+		records->role = records->role << 8 | bytes[i];
+}
+
 static enum records_state take_content(struct records *records, const unsigned char *bytes,
 				       size_t length)
 {
 	switch (records->kind) {
+	case RECORDS_BEGIN:
+		take_begin(records, bytes, length);
+		break;
 	case RECORDS_PARAMS:
 		return take_pairs(&records->params, bytes, length) ? RECORDS_MORE : RECORDS_REFUSED;
 	case RECORDS_VALUES:
@@ -129,7 +142,7 @@ static enum records_state take_content(struct records *records, const unsigned c
 	return RECORDS_MORE;
 }
 
-/* an empty record ends its stream */
+/* an empty record ends its stream, and an authorizer is sent no FCGI_STDIN (6.3) */
 static enum records_state end_record(struct records *records)
 {
 	bool is_empty = records->header[4] == 0 && records->header[5] == 0;
@@ -141,7 +154,7 @@ static enum records_state end_record(struct records *records)
 		records->has_params = true;
 	if (are_open(&records->values) || (records->has_params && are_open(&records->params)))
 		return RECORDS_REFUSED;
-	return RECORDS_MORE;
+	return records->has_params && records->role == AUTHORIZER ? RECORDS_WHOLE : RECORDS_MORE;
 }
 
 /* takes a part of the header, of the content or of the padding: how many bytes */

@@ -34,6 +34,7 @@ struct records_pairs {
 struct records {
 	enum records_state state;
 	unsigned int id;     /* of the request; 0 until it has begun */
+	unsigned int role;   /* of the program, as the request wants it */
 	bool has_params;     /* FCGI_PARAMS has come to its end */
 	size_t size;         /* bytes taken */
 	size_t body;         /* bytes of FCGI_STDIN */
@@ -46,7 +47,7 @@ struct records {
 	size_t header_length;
 	size_t content; /* bytes still to come */
 	size_t padding;
-	enum { RECORDS_SKIPPED, RECORDS_PARAMS, RECORDS_STDIN, RECORDS_VALUES } kind;
+	enum { RECORDS_SKIPPED, RECORDS_BEGIN, RECORDS_PARAMS, RECORDS_STDIN, RECORDS_VALUES } kind;
 };
 
 /*

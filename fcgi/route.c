@@ -1,5 +1,6 @@
 #include "route.h"
 #include "endpoints.h"
+#include "origin.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -76,7 +77,9 @@ void route(struct site *site, struct request *request, struct response *response
 	const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
 	view_function *view = find(request->path, method);
 
-	if (view)
+	if (origin_is_refused(request))
+		origin_refuse(request, response);
+	else if (view)
 		view(site, request, response);
 	else if (find(request->path, NULL))
 		refuse_method(request->path, response);

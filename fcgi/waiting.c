@@ -1,17 +1,17 @@
 #include "waiting.h"
+#include "clock.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 int64_t waiting_now(void)
 {
-	static struct timespec now; /* if the clock should fail, the time stands still */
+	static long long now; /* if the clock should fail, the time stands still */
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	clock_read_coarse_ms(&now);
+	return now;
 }
 
 /* half of the descriptors that this process may have: to accept and to answer takes some more */
@@ -37,8 +37,10 @@ struct connection *waiting_add(struct waiting *waiting, int fd)
 {
 	struct connection *connection;
 
-	if (waiting->count >= waiting->count_max ||
-	    (connection = malloc(sizeof *connection)) == NULL)
+	if (waiting->count >= waiting->count_max)
+		return NULL;
+	connection = malloc(sizeof *connection);
+	if (connection == NULL)
 		return NULL;
 	*connection = (struct connection){.fd = fd, .until = waiting_now() + WAITING_COMING_MS};
 	TAILQ_INSERT_TAIL(&waiting->coming, connection, neighbours);
@@ -54,9 +56,10 @@ bool waiting_keep(struct waiting *waiting, struct connection *connection, const 
 	if (needed > connection->room) {
 		size_t room = needed + needed / 4 + 256; /* for a request that comes byte by byte */
 		size_t more = room - connection->room;
-		char *moved;
-		if (waiting->memory + more > WAITING_MEMORY_MAX ||
-		    (moved = realloc(connection->bytes, room)) == NULL)
+		if (waiting->memory + more > WAITING_MEMORY_MAX)
+			return false;
+		char *moved = realloc(connection->bytes, room);
+		if (moved == NULL)
 			return false;
 		connection->bytes = moved;
 		connection->room = room;

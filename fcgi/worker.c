@@ -1,12 +1,12 @@
 #include "worker.h"
 #include "fastcgi.h"
+#include "process.h"
 #include "waiting.h"
 
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -91,7 +91,8 @@ static bool discard(int fd)
 /* An end that the web server sees as such: it would see an error if bytes were left unread. */
 static void end_cleanly(struct worker *worker, struct connection *connection)
 {
-	discard(connection->fd);
+	if (connection->fd >= 0)
+		discard(connection->fd);
 	waiting_end(&worker->waiting, connection);
 }
 
@@ -303,14 +304,6 @@ static void wait_and_serve(struct worker *worker)
 	end_expired(worker);
 }
 
-/* Lets the web server, whose connection wakes this worker, go on and write the request, rather than
- * have this worker wait for it again. */
-static void set_batch_policy(void)
-{
-	if (sched_getscheduler(0) == SCHED_OTHER)
-		sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
-}
-
 int worker_run(struct site *site)
 {
 	struct worker worker = {.site = site, .stop_by = INT64_MAX};
@@ -320,7 +313,7 @@ int worker_run(struct site *site)
 		warn("setting up FastCGI on standard input");
 		return 1;
 	}
-	set_batch_policy();
+	process_set_batch_policy(); /* the web server that connects writes its request first */
 	while (!worker.has_failed && !(worker.is_stopping && worker.waiting.count == 0))
 		wait_and_serve(&worker);
 	fastcgi_close();

@@ -101,7 +101,7 @@ write_site() {
 	for template in "$site"/*.in; do
 		file=$run/$(basename "$template" .in)
 		sed -e "/^@$without@/d" -e "s#^@$with@##" -e "s#@RUN@#$run#g" -e "s#@ADDRESS@#$address#g" -e "s#@BIND@#$bind#g" \
-			-e "s#@PORT@#$port#g" -e "s#@FILES@#$(ulimit -n)#g" -e "s#@WEBSOCKETD@#$websocketd_port#g" \
+			-e "s#@PORT@#$port#g" -e "s#@FILES@#$(ulimit -n)#g" -e "s#@CONNECTIONS@#$(($(ulimit -n) / 2))#g" -e "s#@WEBSOCKETD@#$websocketd_port#g" \
 			-e "s#@HOSTS@#${hosts//\\/\\\\}#g" -e "s#@RESIDENT@#${resident[*]}#g" -e "s#@ALTERNATIVES@#$alternatives#g" \
 			"$template" >"$file"
 	done
@@ -112,9 +112,10 @@ write_site() {
 	fi
 }
 
-# The names that this host has for a browser, as a regular expression: the Origin of our own page.
+# The names that this host has for a browser, as a regular expression: the Origin of our own page. What ends with .local is a
+# name of the local network (RFC 6762), of which the host does not know.
 host_pattern() {
-	local name pattern='localhost|127\.0\.0\.1|\[::1\]'
+	local name pattern='localhost|127\.0\.0\.1|\[::1\]|[0-9a-z-]+\.local'
 	for name in $(hostname) $(hostname -I) "$bind"; do
 		name=${name//./\\.}
 		[[ $name != *:* ]] || name="\\[$name\\]"

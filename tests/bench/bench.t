@@ -17,9 +17,12 @@ import rfc6455
 import stack
 import tap
 
+sys.path.insert(0, f"{stack.ROOT}/tests/bench")
+import plots
+
 BENCH = stack.BUILD / "bench"
-PARTS = {"floors": "Messages/s behind the same websocketd", "http": "Requests/s behind the same lighttpd", "cpu": "Processor seconds",
-         "large": "64 messages of 1 MB", "wire": "Bytes on the wire", "start": "Instructions for a request"}
+PARTS = {"small": "MiB of memory of a whole site", "floors": "Messages/s behind the same websocketd", "http": "Requests/s behind the same lighttpd", "cpu": "Processor seconds",
+         "peers": "Messages/s; p50, p99 in us: peers, behind the same lighttpd", "large": "64 messages of 1 MB", "wire": "Bytes on the wire", "start": "Instructions for a request"}
 if stack.SANITIZED:  # what valgrind cannot run
     del PARTS["start"]
 stack.need("wrk", "gnuplot", "valgrind")
@@ -140,9 +143,9 @@ def check_usage():
 
 
 def check_run():
-    """All parts, as short as can be, without the peers."""
+    """All parts, as short as can be, without peers but for the resident way."""
     with tempfile.TemporaryDirectory() as output:
-        environment = {**os.environ, "BENCH_OUTPUT": output, "BENCH_ROUNDS": "1", "BENCH_SECONDS": "0.5", "BENCH_PEERS": "",
+        environment = {**os.environ, "BENCH_OUTPUT": output, "BENCH_ROUNDS": "1", "BENCH_SECONDS": "0.5", "BENCH_PEERS": "resident",
                        "BENCH_PARTS": " ".join(PARTS)}
         result = subprocess.run([stack.ROOT / "tests/bench/run"], env=environment, capture_output=True, text=True)
         tap.equal((result.returncode, result.stderr), (0, ""), "a short run of make bench ends with 0 and says nothing")
@@ -150,12 +153,27 @@ def check_run():
         for heading in ("What must hold", *PARTS.values()):
             tap.ok(f"\n## {heading}" in text, f"the results have the table {heading}")
         tap.ok("| 64 of 64 |" in text, "in the results every message of 1 MB came back")
-        tap.ok({"results.json", "floors.svg", "http.svg"} <= names, f"the results have their plots: {' '.join(sorted(names))}")
+        tap.ok({"results.json", "floors.svg", "http.svg", "peers-behind.svg"} <= names, f"the results have their plots: {' '.join(sorted(names))}")
+        for name in ("floors", "peers-direct", "peers-behind"):
+            picture = open(f"{output}/{name}.svg").read() if f"{name}.svg" in names else ""
+            tap.ok("duplex, resident" in picture and "duplex, by websocketd" in picture, f"{name}.svg shows both ways")
+
+
+def check_glance():
+    """The picture of what the two ways are to Node, from figures that are made up."""
+    rates = {"resident": [30, 40, 50], "duplex": [4, 5, 6], "Node + ws": [10, 10, 10], "libwebsockets": [10, 12, 14]}
+    behind = {cell: {name: {"rate": rate, "opens": rate} for name, rate in rates.items()} for cell in plots.CELLS}
+    with tempfile.TemporaryDirectory() as output:
+        told = plots.plot({"peers": {"behind": behind}}, output)
+        picture = open(f"{output}/glance.svg").read()
+    tap.ok("(glance.svg)" in told, "the page of results shows it")
+    tap.equal([picture.count(f">{number}<") for number in ("4.0", "0.50", "1.20")], [5, 5, 5], "each of five bars says how much it is, up for better and down for worse")
 
 
 server = Server()
 check_generators()
 server.stop()
 check_usage()
+check_glance()
 check_run()
 tap.done()

@@ -6,25 +6,39 @@ import platform
 import re
 import statistics
 import subprocess
+import sys
 import time
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+from processes import children, descendants, wait_until  # the first and the last for systems.py
+
+CELLS = ("1x1", "1x64", "50x16", "500x1")  # connections x messages in flight
+TITLES = {
+    "duplex": "duplex, by websocketd",
+    "resident": "duplex, resident",
+    "both": "duplex, in both ways",  # HTTP, of which there is one
+    "musl": "duplex, by websocketd, musl",
+    "duplex, behind lighttpd": "duplex, by websocketd, behind lighttpd",
+    "resident chat": "duplex, resident",
+    "resident chat, behind lighttpd": "duplex, resident, behind lighttpd",
+    "resident chat, 4 workers": "duplex, resident, 4 workers",
+    "resident chat, 4 workers, behind lighttpd": "duplex, resident, 4 workers, behind lighttpd",
+    "smallest": "smallest libfcgi program",
+    "static": "static file",
+}
 TICKS = os.sysconf("SC_CLK_TCK")
 PACKAGES = ("gcc", "libc6", "libfcgi0ldbl", "lighttpd", "websocketd", "wrk", "libwslay1", "musl-tools", "valgrind", "nodejs", "node-ws",
             "python3", "python3-aiohttp", "python3-websockets", "python3-django", "python3-django-channels", "daphne", "libwebsockets17",
             "redis-server", "libhiredis0.14", "node-redis", "python3-channels-redis")
 
 
-def children(pid):
-    found = []
-    with contextlib.suppress(OSError):
-        for file in list(pathlib.Path(f"/proc/{pid}/task").glob("*/children")):
-            with contextlib.suppress(OSError):
-                found += [int(child) for child in file.read_text().split()]
-    return found
+def title(name):
+    """What a system is called in the tables and plots."""
+    return TITLES.get(name, name)
 
 
 def family(pid):
-    return [pid] + [one for child in children(pid) for one in family(child)]
+    return [pid, *descendants(pid)]
 
 
 def name_of(pid):
@@ -62,13 +76,6 @@ def memory(pid):
     text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
     field = {name: int(kib) for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.M)}
     return {"pss": field["Pss"], "private": field["Private_Clean"] + field["Private_Dirty"]}
-
-
-def wait_until(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()
 
 
 def versions():

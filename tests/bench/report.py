@@ -1,17 +1,9 @@
-"""The results as tables (Markdown) and as plots (SVG, by gnuplot)."""
+"""The results as tables (Markdown), with the plots of plots.py."""
 import shutil
-import subprocess
 
-from figures import ratio, spread
+import plots
+from figures import CELLS, ratio, spread, title
 from summary import summary
-
-CELLS = ("1x1", "1x64", "50x16", "500x1")
-TITLES = {"duplex": "duplex", "resident": "duplex, resident", "smallest": "smallest libfcgi program", "static": "static file", "musl": "duplex, musl", "cat": "cat"}
-
-
-def title(name):
-    return TITLES.get(name, name)
-
 
 def rounded(value):
     return f"{value:,.0f}"
@@ -50,11 +42,11 @@ def http(found):
     if found is None:
         return ""
     here = found["lighttpd"]
-    rows = [[title(name), whole(one["rate"]), times(ratio(here["duplex"]["rate"], one["rate"])), f"{median(one['p50'])}, {median(one['p99'])}"]
+    rows = [[title("both" if name == "duplex" else name), whole(one["rate"]), times(ratio(here["duplex"]["rate"], one["rate"])), f"{median(one['p50'])}, {median(one['p99'])}"]
             for name, one in here.items()]
     text = "## Requests/s behind the same lighttpd (wrk, 32 connections)\n\n" + table(["", "requests/s", "duplex to it", "p50, p99 in us"], rows)
     if "behind" in found:
-        rows = [[title(name), whole(found["direct"][name]["rate"]) if name in found["direct"] else "", whole(one["rate"]),
+        rows = [[title("both" if name == "duplex" else name), whole(found["direct"][name]["rate"]) if name in found["direct"] else "", whole(one["rate"]),
                  times(ratio(found["behind"]["duplex"]["rate"], one["rate"]))] for name, one in found["behind"].items()]
         text += "\n## Requests/s of the peers\n\n" + table(["", "direct", "behind lighttpd", "duplex to it, behind lighttpd"], rows)
     return text
@@ -133,6 +125,8 @@ def push(found):
     return ("## One message to many, through Redis\n\nFrom the sending to the arrival at each subscriber, in ms, and to that at the last of them (median of the "
             "messages). Processor time is in us for one arrival.\n\n" +
             table(["subscribers", "", "p50", "p99", "max", "all have it", "processor time", "opened/s", "errors"], rows) +
+            ("\n## Messages/s of one client that publishes the next when it has the last\n\n" +
+             table(["", "messages/s"], [[title(name), rounded(rate)] for name, rate in found["published"].items()]) if "published" in found else "") +
             f"\n## KiB of memory for a subscriber ({found['subscribers']:,})\n\n" + table(["", "system", "Pss", "server", "process", "Redis"], kib))
 
 
@@ -184,6 +178,32 @@ def resident_must_hold(results):
         yield "64 messages of 1 MB, resident, MB/s", mine, f"{other}, Node's, or more", mine >= other
 
 
+PUSH_TIMES = {"100": 0.8, "1000": 0.8, "3000": 1.0}  # of an arrival, resident to Node, behind lighttpd, at most
+PUSH_PROCESSOR = 0.7
+
+
+def served_in(one):
+    """Microseconds of an arrival in each round, in the endpoint and Redis."""
+    return [sum(spent for program, spent in each.items() if program not in ("lighttpd", "fanout")) for each in one["spent"]]
+
+
+def push_must_hold(found):
+    """The same for what is published, of the resident way."""
+    for count, limit in PUSH_TIMES.items():
+        each = found["rounds"].get(count, {})
+        mine, node = (each.get(f"{name}, behind lighttpd") for name in ("resident chat", "ws + node-redis"))
+        if mine and node:
+            for key in ("p50", "p99"):
+                one = ratio(mine[key], node[key])
+                yield f"{key} of an arrival, resident to Node, {count} subscribers", times(one), f"{limit:.2f} or less", one["ratio"] <= limit
+            one = ratio(served_in(mine), served_in(node))
+            yield f"processor time of an arrival, resident to Node, {count}", times(one), f"{PUSH_PROCESSOR:.2f} or less", one["ratio"] <= PUSH_PROCESSOR
+    if "resident chat" in found["KiB"]:
+        kib = found["KiB"]["resident chat"]
+        yield "KiB (Pss) of a subscriber, resident", kib["pss"], "8 or less", kib["pss"] <= 8
+        yield "KiB of it in Redis", kib["redis"], "0.5 or less", kib["redis"] <= 0.5
+
+
 def must_hold(results):
     """What is promised, and whether this run shows it."""
     rows = []
@@ -205,9 +225,26 @@ def must_hold(results):
     for count, one in results.get("memory", {}).get("duplex", {}).items():
         add(f"private KiB of an idle endpoint, {count} connections", one["idle"]["client"], "56 or less", one["idle"]["client"] <= 56)
     if results.get("push"):
-        errors = sum(sum(one["errors"]) for each in results["push"]["rounds"].values() for name, one in each.items() if name.startswith("duplex"))
+        for row in push_must_hold(results["push"]):
+            add(*row)
+        errors = sum(sum(one["errors"]) for each in results["push"]["rounds"].values() for name, one in each.items() if name.startswith(("duplex", "resident")))
         add("subscribers that are refused or closed, or get a message not at all, twice or out of turn", errors, 0, errors == 0)
     return "## What must hold\n\n" + table(["", "found", "wanted", "holds"], rows)
+
+
+def mebibytes(kib):
+    return f"{kib / 1024:.1f}"
+
+
+def small(found):
+    """In the order in which the clients meet the programs."""
+    order = ("lighttpd", "duplex", "multiwatch", "websocketd", "echo", "files")
+    rows = [[way, count, mebibytes(sum(kib.values())), ", ".join(f"{name} {mebibytes(kib[name])}" for name in order if name in kib)]
+            for way, counts in found["KiB"].items() for count, kib in counts.items()]
+    sizes = [[name, f"{one / 1024:.0f}"] for name, one in found["bytes"].items()]
+    return ("## MiB of memory of a whole site\n\nlighttpd, two FastCGI workers, and /echo by websocketd or by a resident worker for each processor; without Redis. "
+            "Each client has sent a message and is silent. A program has its own pages; those of files (code, libraries) count once for all.\n\n" + table(["way", "clients", "all", "by program"], rows) +
+            "\n## KiB of the programs, as installed\n\n" + table(["", "KiB"], sizes))
 
 
 def head(results):
@@ -222,89 +259,14 @@ def head(results):
             "the least and the most of the rounds. The load generator runs on the same cores.\n")
 
 
-SECTIONS = {"floors": floors, "http": http, "peers": peers, "cpu": cpu, "large": large, "memory": memory, "wire": wire, "start": start, "push": push}
-
-
-def bars(output, name, heading, ylabel, columns, rows, logarithmic=False):
-    """A group of bars for each column, a bar for each row, from the least to the most."""
-    data = "".join(f'"{column}"' + "".join(f" {found['median']} {found['min']} {found['max']}" for found in (row[column] for row in rows.values())) + "\n"
-                   for column in columns)
-    plots = ", ".join(f'$data using {3 * at + 2}:{3 * at + 3}:{3 * at + 4}:xtic(1) title "{title(row)}"' for at, row in enumerate(rows))
-    script = f"""set terminal svg size 900,420 font "sans,12" background "white"
-set output "{output}/{name}.svg"
-set title "{heading}"
-set ylabel "{ylabel}"
-set style data histograms
-set style histogram errorbars gap 1.5 linewidth 1
-set style fill solid 0.8 border -1
-set grid y
-set key outside right top
-set format y "%.0f"
-{'set logscale y' if logarithmic else 'set yrange [0:*]'}
-$data << end
-{data}end
-plot {plots}
-"""
-    subprocess.run(["gnuplot"], input=script, text=True, check=True)
-
-
-COLOURS = ("#0060ad", "#60b0e0", "#2e8b57", "#dd8800")
-
-
-def curves(output, name, heading, rounds):
-    """The median and the 99th percentile by the number of subscribers, a colour for each system."""
-    names = list(next(iter(rounds.values())))
-    data = "".join(count + "".join(f" {spread(each[one][key])['median'] / 1000}" for one in names for key in ("p50", "p99")) + "\n"
-                   for count, each in rounds.items())
-    plots = ", ".join(f'$data using 1:{2 * at + 2 + later} with linespoints pointtype {7 - later} dashtype {1 + later} linewidth 2 '
-                      f'linecolor "{COLOURS[at % len(COLOURS)]}" title "{title(one)}, {key}"'
-                      for at, one in enumerate(names) for later, key in enumerate(("p50", "p99")))
-    script = f"""set terminal svg size 900,420 font "sans,12" background "white"
-set output "{output}/{name}.svg"
-set title "{heading}"
-set xlabel "subscribers"
-set ylabel "ms until a subscriber has it"
-set logscale xy
-set xrange [{int(min(rounds, key=int)) * 0.8}:{int(max(rounds, key=int)) * 1.25}]
-set xtics ({', '.join(rounds)})
-set grid y
-set key outside right top noenhanced
-$data << end
-{data}end
-plot {plots}
-"""
-    subprocess.run(["gnuplot"], input=script, text=True, check=True)
-
-
-def of(found, key="rate"):
-    return {cell: spread(found[cell][key]) for cell in found}
-
-
-def by_name(found, names=None):
-    """Cells of names to names of cells."""
-    return {name: of({cell: found[cell][name] for cell in found}) for name in names or next(iter(found.values()))}
-
-
-def plot(results, output):
-    if "floors" in results:
-        bars(output, "floors", "ws/echo and cat behind the same websocketd", "messages/s", CELLS, by_name(results["floors"]))
-    if results.get("http"):
-        rows = {name: {"behind lighttpd": spread(one["rate"])} for name, one in {**results["http"]["lighttpd"], **results["http"].get("behind", {})}.items()}
-        bars(output, "http", "HTTP behind the same lighttpd", "requests/s", ["behind lighttpd"], rows)
-    for where in results.get("peers", {}):
-        bars(output, f"peers-{where}", f"WebSocket, {'direct' if where == 'direct' else 'behind the same lighttpd'}", "messages/s", CELLS, by_name(results["peers"][where]))
-    if "memory" in results:
-        rows = {name: {count: spread([max(0.1, one["idle"]["pss"])]) for count, one in counts.items()} for name, counts in results["memory"].items()}
-        bars(output, "memory", "Memory of all processes (Pss) for an idle connection", "KiB", list(rows["duplex"]), rows, True)
-    if results.get("push"):
-        curves(output, "push", "One message to many, through Redis", results["push"]["rounds"])
+SECTIONS = {"small": small, "floors": floors, "http": http, "peers": peers, "cpu": cpu, "large": large, "memory": memory, "wire": wire, "start": start, "push": push}
 
 
 def write(results, output):
     ratios = summary(results)
     parts = [head(results), ratios and f"## In six ratios\n\n{ratios}", must_hold(results), *(SECTIONS[part](results[part]) for part in SECTIONS if part in results)]
     if shutil.which("gnuplot"):
-        plot(results, output)
+        parts.insert(1, plots.plot(results, output))
     else:
         parts.append("No plots: gnuplot is not installed.\n")
     text = "\n".join(part for part in parts if part)

@@ -5,13 +5,11 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 
 import systems
 
-sys.path.append(str(systems.HERE.parent / "lib"))
 import fcgi
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "GATEWAY_INTERFACE": "websocketd-CGI/0.1"}

@@ -19,6 +19,7 @@ BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 
 PYTHON = "/usr/bin/python3"
+RESIDENT = "resident-echo"  # the path of the resident echo behind lighttpd, where /echo is by websocketd
 PEERS = {  # the command before the port, and what shows that it is installed
     "resident": (["sh", "-c", f'exec spawn-fcgi -n -a 127.0.0.1 -p "$1" -- /usr/bin/multiwatch -f 2 -- {BUILD}/ws/echo', "resident"],
                  ["sh", "-c", "command -v spawn-fcgi && command -v multiwatch"]),
@@ -28,11 +29,15 @@ PEERS = {  # the command before the port, and what shows that it is installed
     "websockets": ([PYTHON, HERE / "peers/websockets_echo.py"], [PYTHON, "-c", "import websockets"]),
     "Channels": ([PYTHON, "-m", "daphne", "-v", "0", "-b", "127.0.0.1", "channels_echo:application", "-p"], [PYTHON, "-c", "import channels, daphne"]),
 }
+RESIDENT_CHAT = ["sh", "-c", f'exec spawn-fcgi -n -a 127.0.0.1 -p "$2" -- /usr/bin/multiwatch -f "$1" -- {BUILD}/ws/chat', "resident"]
 PUSH_PEERS = {  # the same for what is published through Redis
+    "resident chat": ([*RESIDENT_CHAT, "2"], PEERS["resident"][1]),
+    "resident chat, 4 workers": ([*RESIDENT_CHAT, "4"], PEERS["resident"][1]),
     "ws + node-redis": (["node", HERE / "peers/node-push.js"], ["node", "-e", "require('ws'), require('redis')"]),
     "Channels + channels_redis": ([PYTHON, "-m", "daphne", "-v", "0", "-b", "127.0.0.1", "channels_push:application", "-p"],
                                   [PYTHON, "-c", "import channels, channels_redis.core, daphne"]),
 }
+BEHIND = ", behind lighttpd"  # after the name of one that is reached through it
 FASTCGI = '\tfastcgi.server = ( "/" => ( ( "socket" => "@RUN@/smallest.sock", "bin-path" => "@RUN@/smallest-fcgi", "max-procs" => 2, ' \
           '"check-local" => "disable", "disable-time" => 0 ) ) )\n'
 STATIC = '\tfastcgi.server = ()\n'
@@ -116,6 +121,8 @@ class Systems:
         for name in self.peers:
             self.direct[name] = f"127.0.0.1:{(peer := next(self.ports))}/echo"
             self.start(name, [*PEERS[name][0], str(peer)], peer)
+        if "resident" in self.peers:
+            self.start_resident()
         self.start_lighttpd(port)
         if shutil.which("redis-server"):
             self.start_push(port)
@@ -123,6 +130,13 @@ class Systems:
     def start_websocketd(self, port):
         self.start("websocketd", ["websocketd", "--address=127.0.0.1", f"--port={port}", "--loglevel=fatal", "--passenv=DUPLEX_REDIS,DUPLEX_MAX_PUBLISH",
                                   f"--dir={self.run}/ws"], port)
+
+    def start_resident(self):
+        """Two workers of the echo on a UNIX socket, as the fragment has it; those on a port are for those who come directly."""
+        (self.run / "resident").mkdir()
+        (self.run / RESIDENT).symlink_to(BUILD / "ws/echo")
+        where = self.run / f"resident/{RESIDENT}.sock"
+        self.start(f"resident{BEHIND}", ["spawn-fcgi", "-n", "-s", str(where), "--", "/usr/bin/multiwatch", "-f", "2", "--", str(self.run / RESIDENT)], where)
 
     def restart(self, name):
         """It keeps the memory of the clients that it once had."""
@@ -136,25 +150,42 @@ class Systems:
         self.start("redis-server", ["redis-server", "--port", "0", "--unixsocket", str(self.run / "redis.sock"), "--dir", str(self.run),
                                     "--save", "", "--appendonly", "no"], self.run / "redis.sock")
         self.push["duplex"] = f"127.0.0.1:{websocketd}/chat?after=-1"
-        self.push["duplex, behind lighttpd"] = self.behind["duplex"].replace("/echo", "/chat?after=-1")
-        for name in self.push_peers:
-            self.push[name] = f"127.0.0.1:{(port := next(self.ports))}/chat"
+        self.push[f"duplex{BEHIND}"] = self.behind["duplex"].replace("/echo", "/chat?after=-1")
+        for name, port in self.push_ports.items():
+            path = "chat?after=-1" if name.startswith("resident") else "chat"
+            self.push[name] = f"127.0.0.1:{port}/{path}"
+            self.push[f"{name}{BEHIND}"] = f"{self.behind[name].partition('/')[0]}/{path}"
             self.start(name, [*PUSH_PEERS[name][0], str(port)], port)
+            if name.startswith("resident"):
+                command = [str(word).replace('-a 127.0.0.1 -p "$2"', '-s "$2"') for word in PUSH_PEERS[name][0]]
+                self.start(f"{name}{BEHIND}", [*command, str(self.socket_of(name))], self.socket_of(name))
+
+    def socket_of(self, name):
+        """Of a resident chat behind lighttpd, where it is on a UNIX socket, as it is installed, and not the process that is reached directly."""
+        return self.run / f"{name.replace(' ', '-').replace(',', '')}.sock"
+
+    def proxy_for(self, name):
+        return PROXY.replace('"127.0.0.1", "port" => @TO@', f'"{self.socket_of(name)}"') if name.startswith("resident") else PROXY
 
     def start_lighttpd(self, websocketd):
         port = next(self.ports)
         sockets = ""
-        for name, content in (("smallest", FASTCGI), ("static", STATIC), *((name, PROXY) for name in self.peers)):
+        self.push_ports = {name: next(self.ports) for name in self.push_peers}
+        proxied = [(name, PROXY) for name in self.peers if name != "resident"] + [(name, self.proxy_for(name)) for name in self.push_peers]
+        for name, content in (("smallest", FASTCGI), ("static", STATIC), *proxied):
             self.behind[name] = f"127.0.0.1:{(front := next(self.ports))}/echo"
-            to = self.direct.get(name, ":/").split(":")[1].split("/")[0]
+            to = str(self.push_ports.get(name) or self.direct.get(name, ":/").split(":")[1].split("/")[0])
             sockets += f'$SERVER["socket"] == "127.0.0.1:{front}" {{\n{content.replace("@TO@", to)}}}\n'
         self.behind["duplex"] = f"127.0.0.1:{port}/echo"
+        if "resident" in self.peers:
+            self.behind["resident"] = f"127.0.0.1:{port}/{RESIDENT}"
         text = (HERE / "lighttpd.conf").read_text().replace("@SOCKETS@", sockets)
-        for at, value in (("RUN", self.run), ("PORT", port), ("FILES", self.files)):
+        for at, value in (("RUN", self.run), ("PORT", port), ("FILES", self.files), ("CONNECTIONS", self.files // 2)):
             text = text.replace(f"@{at}@", str(value))
         (self.run / "lighttpd.conf").write_text(text)
         (self.run / "duplex-local.conf").write_text(
-            f'var.duplex_paths := "^/(echo|chat)$"\nvar.duplex_websocketd := ( "host" => "127.0.0.1", "port" => {websocketd} )\n'
+            f'var.duplex_paths := "^/(echo|chat|{RESIDENT})$"\n'
+            f'var.duplex_resident := "{RESIDENT}"\nvar.duplex_sockets := "{self.run}/resident"\nvar.duplex_websocketd := ( "host" => "127.0.0.1", "port" => {websocketd} )\n'
             f'var.duplex_fastcgi := ( "socket" => "{self.run}/fcgi.sock", "bin-path" => "{self.run}/duplex --page={self.run}/html", "max-procs" => 2 )\n')
         for name, to in (("duplex.conf", ROOT / "conf/lighttpd.conf"), ("duplex", BUILD / "fcgi/duplex"), ("html", ROOT / "html"),
                          ("smallest-fcgi", BUILD / "bench/smallest-fcgi")):
@@ -169,14 +200,16 @@ class Systems:
 
     def pid(self, name):
         """Of the process that a WebSocket client of this system meets first."""
+        if name not in self.processes:
+            name = name.removesuffix(BEHIND)
         return self.processes["websocketd" if self.is_ours(name) else name].pid
 
     def is_ours(self, name):
-        return name not in self.peers and name not in self.push_peers
+        return name.removesuffix(BEHIND) not in (*self.peers, *self.push_peers)
 
     def push_pids(self, name):
         """Of all that a message passes through."""
-        others = ["redis-server", "lighttpd"] if name.endswith("lighttpd") else ["redis-server"]
+        others = ["redis-server", "lighttpd"] if name.endswith(BEHIND) else ["redis-server"]
         return figures.family(self.pid(name)) + [self.processes[other].pid for other in others]
 
     def log_text(self):

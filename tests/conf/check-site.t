@@ -26,6 +26,13 @@ import tap
 stack.need("curl")
 PROGRAM = stack.ROOT / "conf/check-site"
 PAGE = b'<!DOCTYPE html>\n<link rel="stylesheet" href="echo/echo.css">\n<script src="echo/echo.js" defer></script>\n'
+PAGES = {
+    "another page": b"<p>Welcome",
+    "pattern": PAGE + b'<script src="/etc/passw*"></script>',
+    "local file": PAGE + b'<script src="file:///etc/passwd"></script>',
+    "other host": PAGE + b'<script src="//127.0.0.1/echo.js"></script>',
+    "large page": PAGE + b"<p>Welcome" * (1 << 20),
+}
 
 
 def check(url, *options, **variables):
@@ -40,6 +47,8 @@ def check_usage():
         tap.ok(result.returncode == 2 and result.stdout == b"" and b"--help" in result.stderr, f"usage: {' '.join(arguments) or 'nothing'} is refused with status 2")
     result = subprocess.run([PROGRAM, "--help"], capture_output=True)
     tap.ok(result.returncode == 0 and result.stdout.startswith(b"usage: duplex-check ") and result.stderr == b"", "--help prints the usage")
+    result = subprocess.run([PROGRAM, "--version"], capture_output=True)
+    tap.ok(result.returncode == 0 and result.stdout.startswith(b"duplex-check (duplex) ") and result.stderr == b"", "--version prints the version")
 
 
 class Fake(threading.Thread):
@@ -50,6 +59,7 @@ class Fake(threading.Thread):
         self.fault = fault
         self.log = log
         self.first = None
+        self.pongs = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/tools/echo"
         self.start()
@@ -89,7 +99,7 @@ class Fake(threading.Thread):
         if path == "/tools/echo" and message:
             return self.answer_echo(text, message[0].encode())
         if path == "/tools/echo":
-            return 200, {"Content-Type": "text/html"}, b"<p>Welcome" if self.fault == "another page" else PAGE
+            return 200, {"Content-Type": "text/html"}, PAGES.get(self.fault, PAGE)
         if path.startswith("/tools/echo/") and self.fault != "files":
             return 200, {"Content-Type": "text/html" if self.fault == "types" else "text/css" if path.endswith("css") else "text/javascript"}, b""
         return 404, text, b"not here\n"
@@ -136,8 +146,8 @@ class Fake(threading.Thread):
                 with self.log.open("a") as log:
                     log.write(f"echo: {address}: the client sent text that is not valid UTF-8\n")
                 return
-            if kind & 15 == 10 and payload != (b"\x00%s" if self.fault == "ping" else b""):
-                return
+            if kind & 15 == 10 and payload:  # one without a payload is sent now and then, and answers nothing
+                self.pongs.append(payload)
             if kind & 15 == 1:
                 client.sendall(bytes((0x81, len(payload))) + (payload.upper() if self.fault == "frame" else payload))
                 if self.fault == "silence":
@@ -164,6 +174,10 @@ FAULTS = {
     "storing": [r"has lost \"Cache-Control: no-store\": a rule"],
     "bytes": [r"changes bytes on the way: a filter"],
     "another page": [r"the page at .* is another one: another rule"],
+    "pattern": [r"/etc/passw\*, which the page needs, is answered 404 by fake/1"],
+    "local file": [r"the page at .* names files of another site: another rule"],
+    "other host": [r"the page at .* names files of another site: another rule"],
+    "large page": [r"the page is answered 000"],
     "files": [r"/tools/echo/echo\.(css|js), which the page needs, is answered 404 .*: a rule of the site for files"] * 2,
     "types": [r"/tools/echo/echo\.(css|js), which the page needs, has the type \"text/html\": another part"] * 2,
     "POST": [r"a POST is answered 200 by fake/1, and not 405: another part"],
@@ -192,18 +206,19 @@ def check_fault(fault, directory):
     site = Fake(fault, log)
     result = check(site.url, f"--log={log}", *(["--idle=1"] if fault in ("silence", "ping") else []))
     site.close()
-    return fault, result
+    return fault, result, site.pongs
 
 
 def check_faults():
     with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for fault, (status, output, errors) in pool.map(lambda fault: check_fault(fault, pathlib.Path(directory)), FAULTS):
+        for fault, (status, output, errors), pongs in pool.map(lambda fault: check_fault(fault, pathlib.Path(directory)), FAULTS):
             wrong = re.findall(r"^wrong: (.*)$", output, re.M)
             wanted = FAULTS[fault]
             right = len(wrong) == len(wanted) and all(re.search(pattern, line) for pattern, line in zip(wanted, wrong))
             if not tap.ok(right, f"{fault or 'a site that is right'}: it is told, and nothing else"):
                 print("".join(f"# {line}\n" for line in output.splitlines()))
             tap.equal((status, errors), (1 if wanted else 0, ""), f"{fault or 'a site that is right'}: the status is {1 if wanted else 0}, and standard error is empty")
+            tap.equal(set(pongs), {b"\x00%s"} if fault == "ping" else set(), f"{fault or 'a site that is right'}: each ping is answered with its payload, and nothing else is")
             if not wanted:
                 tap.ok("skipped" not in output, f"{fault or 'a site that is right'}: nothing is skipped")
 

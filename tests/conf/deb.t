@@ -3,7 +3,6 @@
 "make deb": what is in the packages, that lintian finds nothing, and that they are the same bytes wherever they are built. They
 are installed, upgraded, removed and purged on this Debian with a layer of memory over it, which systemd has never seen.
 """
-import asyncio
 import os
 import pathlib
 import re
@@ -14,7 +13,7 @@ import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import namespace
-import rfc6455
+import packaged
 import stack
 import tap
 
@@ -154,7 +153,7 @@ def check_life(output, directory):
     said = system.must("the packages are installed", "dpkg", "-i", f"/run/{NAMES[0]}", f"/run/{NAMES[1]}")
     tap.equal(said, [NEXT], "installing says in one line what to do next")
     tap.equal(system.links(), set(), "installing enables nothing")
-    for program in ("/usr/sbin/duplex-fcgi", "/usr/libexec/duplex/echo", "/usr/libexec/duplex/chat"):
+    for program in ("/usr/sbin/duplex-fcgi", "/usr/sbin/duplex-check", "/usr/libexec/duplex/echo", "/usr/libexec/duplex/chat"):
         tap.equal(system.run(program, "--version"), (0, f"{pathlib.Path(program).name} (duplex) {VERSION}\n"), f"{program} runs")
     answer = system.run("REQUEST_METHOD=GET", "SCRIPT_NAME=/echo", "QUERY_STRING=message=hi", "/usr/sbin/duplex-fcgi", "--page=/usr/share/duplex/html")
     tap.ok(answer[0] == 0 and answer[1].endswith("\nhi"), f"the installed duplex-fcgi answers: {answer}")
@@ -198,46 +197,38 @@ def check_after_install(output, directory):
         "diff -u /usr/local/share/duplex/conf/nginx.conf /usr/local/etc/duplex/nginx.conf"]), "units of make install and an edited fragment are named")
 
 
-def commands(server):
-    """What the documents tell to do behind this server, with the package in place of make install."""
-    text = (stack.ROOT / "README.md").read_text() + (stack.ROOT / "conf/README.md").read_text()
-    lines = re.search(rf"Behind {server}\b.*?```sh\n(.*?)```", text, re.S)[1].replace("/usr/local/etc/duplex", "/etc/duplex").splitlines()
-    return [line for line in lines if not line.startswith(("make ", "systemctl daemon-reload", "systemctl enable apache2", "systemctl enable lighttpd"))]
+PATH = "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-async def converse():
-    async with rfc6455.connect("ws://localhost/echo", origin="http://localhost") as client:
-        await client.send("hi")
-        return await asyncio.wait_for(client.recv(), 60)
+def check_way(system, server, section, wanted):
+    lines = packaged.commands(system.root, section, server)
+    tap.ok(2 <= len(lines) <= 3, f"behind {server} it takes {len(lines)} commands to {section.lower()}")
+    if (server, section) == ("Apache", packaged.ENABLE):
+        readme = (stack.ROOT / "README.md").read_text()
+        tap.equal(re.search(r"Behind Apache:\n\n```sh\n(.*?)```", readme, re.S)[1].splitlines(), lines, "the README has the commands of the manual")
+    for line in lines:
+        system.must(f"behind {server}: {line}", "env", PATH, "sh", "-c", line)
+    if not tap.ok(stack.wait_until(lambda: packaged.echo() == "Hello, World!" and packaged.message() == wanted, 60),
+                  f"/echo answers both ways behind {server}, after the commands to {section.lower()}"):
+        print("".join(f"# {line}\n" for line in (system.root / "run/systemctl/log").read_text().splitlines()), end="")
 
 
-def ask():
-    return run("curl", "-qs", "-m", "60", "http://localhost/echo?message=Hello%2C+World%21")
-
-
-def is_quiet():
-    return ":80 " not in run("ss", "-Hltn")[1]
-
-
-def check_site(output, directory, server, service):
-    """The package and a few commands, from the documents, and /echo is there both ways."""
+def check_site(output, directory, server):
+    """The package and the commands of its manual, and /echo is there both ways, run by websocketd and then resident."""
+    service = packaged.SERVICES[server]
     system = System(directory / service)
     system.copy(output / NAMES[0])
     system.must(f"the package is installed for {server}", "dpkg", "-i", f"/run/{NAMES[0]}")
     system.stand_in()
-    lines = commands(server)
-    tap.ok(2 < len(lines) <= 5, f"behind {server} there are {len(lines)} commands")
-    for line in lines:
-        system.must(f"behind {server}: {line}", "env", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", line)
-    if tap.ok(stack.wait_until(lambda: ask() == (0, "Hello, World!"), 60), f"the packaged site answers GET /echo behind {server}"):
-        tap.equal(asyncio.run(converse()), "hi", f"the packaged site answers a WebSocket behind {server}")
-    else:
-        print("".join(f"# {line}\n" for line in (system.root / "run/systemctl/log").read_text().splitlines()), end="")
-    system.must(f"{server} stops", "env", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "systemctl", "stop", service, "duplex-ws", "duplex-fcgi.socket")
-    tap.ok(stack.wait_until(is_quiet), f"nothing is left of {server}")
+    check_way(system, server, packaged.ENABLE, "a")
+    check_way(system, server, packaged.RESIDENT, "a\nb")
+    system.must(f"{server} stops", "env", PATH, "systemctl", "stop", service, *packaged.UNITS)
+    tap.ok(stack.wait_until(packaged.is_quiet), f"nothing is left of {server}")
     system.must(f"the package is purged behind {server}", "dpkg", "-P", "duplex")
-    left = [path for path in system.left() if "duplex" in path and not path.startswith(("usr/local", "mnt", "etc/lighttpd", "tmp"))]
-    tap.equal(left, [], f"purging leaves nothing behind {server}")
+    left = [path for path in system.left() if "duplex" in path and not path.startswith(("usr/local", "mnt", "tmp"))]
+    tap.equal(left, [packaged.WRITTEN[server]], f"purging leaves nothing behind {server} but what the administrator has written")
+    tap.ok(not (system.root / "run/duplex").exists(), f"purging leaves no socket behind {server}")
+    system.must(f"{server} can start once the package is purged", *packaged.CHECKS[server].split())
 
 
 with tempfile.TemporaryDirectory() as name:
@@ -248,8 +239,8 @@ with tempfile.TemporaryDirectory() as name:
     check_again(top / "built", top)
     check_life(top / "built", top)
     check_after_install(top / "built", top)
-    check_site(top / "built", top, "Apache", "apache2")
-    check_site(top / "built", top, "lighttpd", "lighttpd")
+    check_site(top / "built", top, "Apache")
+    check_site(top / "built", top, "lighttpd")
     for mount in ("lighttpd", "apache2", "before", "life"):
         subprocess.run(["umount", "--recursive", "--lazy", top / mount], check=True)
 tap.done()

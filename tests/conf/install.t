@@ -97,7 +97,7 @@ async def converse(path, **environment):
             if server.poll() is None:
                 async with rfc6455.connect(f"ws://127.0.0.1:{port}{path}", origin=stack.ORIGIN) as client:
                     await client.send("hi")
-                    return await asyncio.wait_for(client.recv(), 10)
+                    return await asyncio.wait_for(client.recv(), 60)
         finally:
             server.terminate()
             server.wait()
@@ -105,7 +105,7 @@ async def converse(path, **environment):
 
 def check_versions():
     version = re.search(r"^VERSION = (.*)$", (stack.ROOT / "Makefile").read_text(), re.M)[1]
-    for program in ("sbin/duplex-fcgi", "libexec/duplex/echo"):
+    for program in ("sbin/duplex-fcgi", "sbin/duplex-check", "libexec/duplex/echo", "libexec/duplex/chat"):
         path = prefix / program
         result = subprocess.run([path, "--version"], capture_output=True)
         tap.equal((result.returncode, result.stdout, result.stderr), (0, f"{path.name} (duplex) {version}\n".encode(), b""), f"{path.name} --version prints the version of the Makefile")

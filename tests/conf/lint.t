@@ -42,10 +42,10 @@ def check_documents(files):
     documents = {path: content.decode() for path, content in files.items() if path.suffix == ".md" and "results" not in path.parts}
     tap.ok(len(documents) >= 6, f"{len(documents)} documents")
     makefile = (stack.ROOT / "Makefile").read_text() + (stack.ROOT / "tests/tests.mk").read_text()
-    targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.M))
+    targets = set(re.findall(r"^([a-z0-9-]+):.*## ", makefile, re.M))
     for path, text in documents.items():
         name = path.relative_to(stack.ROOT)
-        words = {word for words in re.findall(r"`(?:\w+=\w+ )*make ([a-z][a-z -]*)", text) for word in words.split()}
+        words = {word for words in re.findall(r"`(?:\w+=\w+ )*make ([a-z][a-z0-9 -]*)", text) for word in words.split()}
         tap.equal(words - targets, set(), f"{name}: every make target that it names exists")
         paths = {one for one in re.findall(r"`((?:conf|ws|fcgi|html|tests|build)/[\w./-]+)`", text) if "NAME" not in one}
         missing = {one for one in paths if not (stack.ROOT / one).exists() and not (stack.BUILD / one.removeprefix("build/")).exists()}

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """
-Three machines behind a front, as conf/front has it for HAProxy and for Apache. One of the hosts goes while clients listen and
+Three machines behind a front, as conf/front has it for HAProxy and for Apache, which run their endpoints in either way. One of the hosts goes while clients listen and
 somebody publishes, by a crash or without a word: its clients come back on the others, and nobody misses a message or has one
 twice.
 """
@@ -16,6 +16,7 @@ import tempfile
 import time
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
+import frames
 import namespace
 import rfc6455
 import stack
@@ -50,6 +51,16 @@ async def ask(path, *messages, site=SITE, **options):
             return await asyncio.wait_for(client.recv(), PATIENCE)
     except rfc6455.Refused as error:
         return error.status
+    except (OSError, asyncio.TimeoutError):
+        return None
+
+
+async def offend():
+    """Sends text that is not UTF-8, which leaves a line in the log of the host. Returns what comes before the end."""
+    try:
+        async with rfc6455.connect(f"ws://{SITE}/echo", open_timeout=PATIENCE) as client:
+            await client.send_bytes(frames.text(b"\xff"))
+            return await asyncio.wait_for(client.recv(), PATIENCE)
     except (OSError, asyncio.TimeoutError):
         return None
 
@@ -94,7 +105,7 @@ def check_ways():
               "all hosts are used, and an endpoint has the client's address, whatever the client says")
     line = rf"\becho: {re.escape(CLIENT)}: "
     before = [len(host.said(line)) for host in hosts]
-    tap.ok(eventually(lambda: not asyncio.run(ask("/echo", b"binary")) and all(len(host.said(line)) > count for host, count in zip(hosts, before))),
+    tap.ok(eventually(lambda: not asyncio.run(offend()) and all(len(host.said(line)) > count for host, count in zip(hosts, before))),
            "the log of each host has the client's address too")
 
 
@@ -160,7 +171,7 @@ def check_loss(victim, go, how):
         publisher.stop()
         everybody.leave()
     mark("whoever is still there is told")
-    tap.ok(eventually(lambda: sum(host.clients() for host in hosts) == 0), "when all clients leave, no host has an endpoint left")
+    tap.ok(eventually(lambda: sum(host.clients() for host in hosts) == 0), "when all clients leave, no host has one left")
 
 
 def check_thief(victim, repeated):
@@ -186,13 +197,30 @@ def check_thief(victim, repeated):
 
 def check_checks():
     """Half of a host hangs. The checks notice that half only, and the other half goes on."""
-    hanging = hosts[0].pids("websocketd") + hosts[1].pids("duplex")
+    hanging = hosts[0].pids("echo" if hosts[0].way == "resident" else "websocketd") + hosts[1].pids("duplex")
     for sent, well in ((signal.SIGSTOP, False), (signal.SIGCONT, True)):
         for pid in hanging:
             os.kill(pid, sent)
         states = lambda: [front.is_up(host, half) for half in ("websocket", "http") for host in hosts]
         tap.ok(eventually(lambda: states() == [well, True, True, True, well, True]),
-               f"a websocketd and a FastCGI {'are well again' if well else 'hang'}: that is seen, and the rest is not concerned")
+               f"WebSockets of one host and FastCGI of another {'are well again' if well else 'hang'}: that is seen, and the rest is not concerned")
+
+
+def check_resident(victim, loss):
+    """The same with resident endpoints, where all clients of a worker share a reader."""
+    global front
+    print("# resident endpoints", flush=True)
+    front = machines.Haproxy()
+    hosts[0].server = "lighttpd"  # as this front expects it
+    for host in hosts:
+        host.crash()
+        host.way = "resident"
+        host.revive()
+    seen = set()
+    tap.ok(eventually(lambda: seen.add(who()[0]) or seen >= {host.address for host in hosts}), "all hosts with resident endpoints are used")
+    check_push()
+    check_loss(victim, getattr(victim, loss), "crashes" if loss == "crash" else "is gone without a word")
+    front.crash()
 
 
 def check_front(kind, losses):
@@ -217,7 +245,8 @@ settings = pathlib.Path(tempfile.tempdir, "redis.conf")
 settings.write_text(units.for_machines(stack.ROOT / "conf/duplex.7")["/etc/redis/redis.conf"])
 with Redis(tcp=True, host=machines.REDIS, settings=[settings]) as redis:
     tree = machines.make_tree(tempfile.mkdtemp())
-    hosts = [machines.Host(number, server, tree, redis.address) for number, server in enumerate(("lighttpd", "apache", "nginx"), 1)]
+    kinds = (("lighttpd", "resident"), ("apache", "websocketd"), ("nginx", "resident"))
+    hosts = [machines.Host(number, server, way, tree, redis.address) for number, (server, way) in enumerate(kinds, 1)]
     for host in hosts:
         host.start()
     for host in hosts:
@@ -225,10 +254,17 @@ with Redis(tcp=True, host=machines.REDIS, settings=[settings]) as redis:
     check_front(machines.Haproxy, ["unplug"])
     hosts[0].crash()
     hosts[0].server = "nginx"  # behind Apache an endpoint would have the front's address from lighttpd
+    hosts[1].crash()
+    hosts[1].way = "resident"
+    hosts[2].crash()
+    hosts[2].way = "websocketd"
+    for host in hosts[1:]:
+        host.revive()
     hosts[0].revive()
     check_front(machines.Apache, ["crash", "unplug"])
+    check_resident(hosts[1], "crash")
     tap.equal([host.end(signal.SIGTERM) for host in hosts], [0] * 3, "every host ends with 0 on SIGTERM")
-    own = r"\b(chat|echo|duplex): (?!192\.0\.2\.9: .*(binary|Redis)|Redis: )|Sanitizer|\.[ch]:\d+:\d+: runtime error"
-    tap.equal([line for host in hosts for line in host.said(own)], [], "our programs have said nothing but what the test expects")
+    own = r"\b(chat|echo|duplex): (?!192\.0\.2\.9: .*(UTF-8|Redis|Origin)|Redis(:| can be reached again)|\d+ clients of the channel chat are sent away: Redis)|Sanitizer|\.[ch]:\d+:\d+: runtime error"
+    tap.equal([line for host in hosts for line in host.said(own)], [], "our programs have said nothing but what the test expects, and nothing of the front's checks")
     print(f"# {sum(len(host.said('localhost/echo')) for host in hosts)} lines in the logs are about the checks")
 tap.done()

@@ -76,6 +76,52 @@ def check_options():
     tap.equal(set(re.findall(r"^\.It Fl -(\w+)", SOURCES["fcgi/duplex-fcgi.8"], re.M)), options, "duplex-fcgi(8) has the options of --help")
 
 
+GIVEN = {"GATEWAY_INTERFACE", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "REQUEST_METHOD", "REQUEST_URI", "SCRIPT_NAME"}  # by CGI, not set by anybody
+OURS = r"\b(?:DUPLEX|WEBSOCKET)_[A-Z_]+\b"
+
+
+def variables_of_sources():
+    """What the programs, the units and make run take from the environment."""
+    found = set()
+    for pattern in ("fcgi/*.c", "ws/*.c", "ws/lib/*.c", "ws/lib/*/*.c"):
+        for path in stack.ROOT.glob(pattern):
+            found |= set(re.findall(rf'getenv\("(\w+)"\)|"({OURS})"', path.read_text()))
+    found = {name for pair in found for name in pair if name}
+    for path in stack.ROOT.glob("conf/systemd/*"):
+        if path.is_file():
+            found |= set(re.findall(OURS, path.read_text()))
+    return found
+
+
+def check_variables():
+    """Each variable of the environment has its place in a manual, and a manual has none that nothing heeds."""
+    found = variables_of_sources()
+    tap.ok(len(found) > 12, f"the programs and units heed {len(found)} variables of the environment")
+    words = {name for page in PAGES for name in re.findall(r"\b[A-Z_]{4,}\b", SOURCES[page])}
+    tap.equal(found - words - GIVEN, set(), "the manuals have every variable of the environment that the programs and units heed")
+    documented = {name for page in PAGES for name in re.findall(rf"^\.(?:It )?Ev ({OURS})", SOURCES[page], re.M)}
+    documented |= set(re.findall(r"\bDUPLEX_[A-Z_]+\b", (stack.ROOT / "ws/lib/push.h").read_text()))
+    tap.equal(documented - found, set(), "no manual has a variable that nothing heeds")
+    limits = set(re.findall(r'^\t\{"(WEBSOCKET_\w+)"', (stack.ROOT / "ws/lib/settings.c").read_text(), re.M))
+    tap.equal(set(re.findall(rf"^\.It Ev ({OURS})", SOURCES["ws/lib/websocket.3"], re.M)), limits, "websocket(3) has each limit of ws/lib/settings.c")
+
+
+def check_defaults():
+    """The value that websocket(3) gives for each limit is the one of the table."""
+    rows = re.findall(r'\{"(WEBSOCKET_\w+)", offsetof\([^)]*\),\s*(\w+),', (stack.ROOT / "ws/lib/settings.c").read_text())
+    page = SOURCES["ws/lib/websocket.3"]
+    told = dict(re.findall(rf"^\.It Ev ({OURS})\n(?:(?!\.It)[^\n]*\n)*?[^\n]*by\s+default\s+(\d+)", page, re.M))
+    named = dict(re.findall(r"^#define (\w+) (\d+)$", (stack.ROOT / "ws/lib/websocket.h").read_text(), re.M))
+    tap.equal(told, {name: named.get(value, value) for name, value in rows}, "websocket(3) has the default of each limit")
+
+
+def check_make_run():
+    usage = subprocess.run([stack.ROOT / "conf/run/launch", "--help"], capture_output=True).stdout.decode()
+    scripts = "".join(path.read_text() for pattern in ("conf/run/launch", "conf/run/*.sh") for path in stack.ROOT.glob(pattern))
+    heeded = set(re.findall(r"\$\{([A-Z_]+)[:}]", scripts)) - {"TMPDIR"}
+    tap.equal(heeded - set(re.findall(r"\b[A-Z_]{2,}\b", usage)), set(), "conf/run/launch --help names what make run heeds of the environment")
+
+
 def check_answers():
     page = SOURCES["fcgi/duplex-fcgi.8"]
     answers = page.partition(".Ss Answers")[2].partition(".Sh ENVIRONMENT")[0]
@@ -117,6 +163,9 @@ check_functions("ws/lib/websocket.h", "ws/lib/websocket.3", 14)
 check_functions("ws/lib/push.h", "ws/lib/websocket_subscribe.3", 2)
 check_values()
 check_options()
+check_variables()
+check_defaults()
+check_make_run()
 check_answers()
 check_example()
 tap.done()

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """
 A resident endpoint behind each web server, where things go wrong: a message that never ends, a client that vanishes, and workers
-that are replaced while clients come.
+that are replaced while clients come, one by one and all at once.
 """
 import asyncio
 import os
@@ -12,7 +12,7 @@ import threading
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
-import rfc6455
+import restarted
 import servers
 import sites
 import stack
@@ -75,7 +75,7 @@ async def check_pinged(site):
         tap.equal(await sites.echo(client, "hi"), "hi", "a client that only answers pings stays connected")
 
 
-async def check_restart(site):
+async def check_replaced(site):
     """Each worker is told to stop, and replaced, while handshakes come."""
     clients = [await sites.connect(site) for _ in range(20)]
     statuses = []
@@ -91,11 +91,22 @@ async def check_restart(site):
     tap.ok(not set(before) & set(site.endpoints()), "other workers are there")
 
 
+def check_restarted(site):
+    """The whole service is restarted; tests/slow/resident-restart.t does it with 20,000 handshakes."""
+    service = restarted.Service(site)
+    restarts = restarted.Restarts(site, service, HANDSHAKES, callers=20, guests=20)
+    asyncio.run(restarts.run())
+    tap.equal(dict(restarts.statuses), {101: HANDSHAKES}, f"none of {HANDSHAKES} handshakes is refused while the service is restarted by its unit's commands")
+    tap.equal((dict(restarts.codes), service.killed), ({1001: 20 * restarts.times}, 0), "each client is told 1001 then, and every process ends by itself")
+    service.close()
+
+
 for name in sites.SERVERS:
     tap.prefix = f"{name}: "
     with sites.Site(name, idle=60, way="resident") as site:  # a handshake may wait for seconds, until the workers have ended
         asyncio.run(check_attack(site))
-        asyncio.run(check_restart(site))
+        asyncio.run(check_replaced(site))
+        check_restarted(site)
     with sites.Site(name, way="resident", WEBSOCKET_PING_SECONDS="1") as site:
         check_vanished(site)
         asyncio.run(check_pinged(site))

@@ -17,6 +17,8 @@ import tap
 
 stack.need("curl", "spawn-fcgi", "multiwatch", *(server.program for server in sites.SERVERS.values()))
 
+REFUSED = r'duplex: .*127\.0\.0\.1: WebSocket refused[,:] .*Origin "(http://evil\.example|null)"'  # of what is tried here
+
 
 def ask(site, path):
     return subprocess.run(["curl", "-s", site.url(path)], capture_output=True).stdout
@@ -37,7 +39,7 @@ async def converse(site, path, origin=None, port=None):
     try:
         async with rfc6455.connect(f"ws://127.0.0.1:{port or site.port}{path}", origin=origin) as client:
             await client.send("hi")
-            return await asyncio.wait_for(client.recv(), 10)
+            return await asyncio.wait_for(client.recv(), 60)
     except rfc6455.Refused as error:
         return error.status
 
@@ -65,7 +67,7 @@ def check_both_ways(name, tree):
             check_server(f"{name}, {way}", site)
             check_way(f"{name}, {way}", site, way)
             # websocketd says the first for each handshake that it refuses
-            stack.finish(site, "superfluous response.WriteHeader call", "the client sent a binary message")
+            stack.finish(site, "superfluous response.WriteHeader call", "the client sent a binary message", REFUSED)
 
 
 def check_server(name, site):
@@ -92,13 +94,18 @@ async def newline_and_binary(site, path):
             return first, await asyncio.wait_for(client.recv(), 30)
     except rfc6455.Closed as closed:
         return closed.code
+    except rfc6455.Refused as refused:
+        return refused.status
 
 
 def check_way(name, site, way):
     """The whole of RFC 6455 tells which of both serves a path: websocketd makes two messages of one with a newline."""
     whole, lines = ("a\nb", b"binary"), ("a", "b")
-    for path in ("/echo", "/echo/", "/echo/x", "/serialize/echo/", "/ech%6f"):
+    for path in ("/echo", "/echo/", "/echo/x", "/serialize/echo/"):
         tap.equal(asyncio.run(newline_and_binary(site, path)), whole if way == "resident" else lines, f"{name}: {path} is served so")
+    # HAProxy compares a path as it was sent, so its fragment refuses what is escaped without need
+    wanted = 400 if name.startswith("haproxy") else whole if way == "resident" else lines
+    tap.equal(asyncio.run(newline_and_binary(site, "/ech%6f")), wanted, f"{name}: /ech%6f is {'refused' if wanted == 400 else 'the same path'}")
     shutil.copy(site.root / "build/ws/echo", site.root / "build/ws/echoes")
     tap.equal(asyncio.run(newline_and_binary(site, "/echoes")), lines, f"{name}: what was added later is served by websocketd, though its name begins like another")
     (site.root / "build/ws/echoes").unlink()
@@ -120,7 +127,7 @@ def check_everywhere(name, tree):
     with stack.Stack(root=tree, build=tree / "build", user=stack.USER, SERVER=name, WS="resident", WEBSOCKET_ACCEPT_ALL="1") as site:
         for path in ("/", "/echo", "/chat", "/serialize/echo/", "/any/other/path"):
             tap.equal(asyncio.run(newline_and_binary(site, path)), ("a\nb", b"binary"), f"{name}: with WEBSOCKET_ACCEPT_ALL=1 the resident echo is at {path}")
-        stack.finish(site)
+        stack.finish(site, REFUSED)
 
 
 def check_kill(name, tree):

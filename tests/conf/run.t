@@ -31,6 +31,14 @@ def check_refusal(name, wanted, **environment):
     tap.equal(os.listdir(TMP.name), [], f"{name}: no file is left")
 
 
+def check_arguments():
+    launcher = stack.ROOT / "conf/run/launch"
+    version = re.search(r"^VERSION = (.*)$", (stack.ROOT / "Makefile").read_text(), re.M)[1]
+    for arguments, wanted in ((["--version"], (0, f"run (duplex) {version}\n", "")), (["8080"], (2, "", "no arguments but")), (["--help", "x"], (2, "", "no arguments but"))):
+        result = subprocess.run([launcher, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        tap.ok((result.returncode, result.stdout) == wanted[:2] and wanted[2] in result.stderr, f"conf/run/launch {' '.join(arguments)}: status {wanted[0]}")
+
+
 def check_refusals():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -83,7 +91,7 @@ def check_death(name):
         everything = stack.descendants(site.launch.pid)
         os.kill(site.pid(name), signal.SIGKILL)
         tap.equal(site.launch.wait(30), 1, f"the launcher exits with 1 when {name} is killed")
-        stack.wait_until(lambda: not any(map(stack.is_alive, everything)), 1)
+        stack.wait_until(lambda: not any(map(stack.is_alive, everything)), 10)
         tap.equal(([stack.name_of(pid) for pid in everything if stack.is_alive(pid)], os.listdir(TMP.name)), ([], []), f"{name} is killed: no process and no file is left")
         tap.equal(site.unexpected(), [f"run: {name} ended with status 137"], f"{name} is killed: one line says why")
 
@@ -97,7 +105,7 @@ def check_worker_respawn():
         def answers():
             return subprocess.run(["curl", "-s", "-m", "5", site.url("/echo?message=hi")], capture_output=True).stdout == b"hi"
 
-        tap.ok(stack.wait_until(answers, 10), "both FastCGI workers are killed: /echo is served again")
+        tap.ok(stack.wait_until(answers), "both FastCGI workers are killed: /echo is served again")
         tap.ok(not set(before) & set(site.pids("duplex")), "both FastCGI workers are killed: others serve it")
         site.stop()
 
@@ -168,6 +176,7 @@ def check_deps():
     tap.ok(re.search(r" apache2\b", output) and "lighttpd" not in output, f"make deps SERVER=apache installs apache2: {output.strip()}")
 
 
+check_arguments()
 check_refusals()
 check_signals()
 check_death("websocketd")

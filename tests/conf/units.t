@@ -79,7 +79,7 @@ def check_fcgi():
     command = units.command(directory / "duplex-fcgi.service")
     service = subprocess.Popen(["systemd-socket-activate", "--inetd", "-l", path, "strace", "-f", "-qq", "-o", trace, *command],
                                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    stack.wait_until(lambda: stack.is_socket(path), 30)
+    stack.wait_until(lambda: stack.is_socket(path))
     for query, wanted in (("message=hi", b"hi"), ("", b"<!DOCTYPE html>")):
         answer = subprocess.run(["cgi-fcgi", "-bind", "-connect", path], capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
                                 env={"PATH": os.environ["PATH"], "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/echo", "QUERY_STRING": query}).stdout
@@ -119,7 +119,7 @@ async def check_clients(service):
     after = cost(service)
     for client in clients:
         await client.close()
-    tap.ok(stack.wait_until(lambda: not stack.children(service), 10), "when the clients of duplex-ws.service are gone, no process is left")
+    tap.ok(stack.wait_until(lambda: not stack.children(service)), "when the clients of duplex-ws.service are gone, no process is left")
     return [(now - then) / CLIENTS for then, now in zip(before, after)]
 
 
@@ -172,8 +172,8 @@ def check_resident():
     workers = stack.children(multiwatch)
     tap.equal(len(workers), 2, "duplex-resident@: DUPLEX_WORKERS is the number of its workers")
     os.kill(workers[0], signal.SIGKILL)
-    tap.ok(stack.wait_until(lambda: len(set(stack.children(multiwatch)) - set(workers)) == 1, 30), "duplex-resident@: another worker takes the place of one that was killed")
-    stack.wait_until(lambda: all(map(resident.takes_signals, stack.children(multiwatch))), 30)  # it does not tell one that is just starting
+    tap.ok(stack.wait_until(lambda: len(set(stack.children(multiwatch)) - set(workers)) == 1), "duplex-resident@: another worker takes the place of one that was killed")
+    stack.wait_until(lambda: all(map(resident.takes_signals, stack.children(multiwatch))))  # it does not tell one that is just starting
     settings = units.read(unit)
     memory, files = int(settings["Service", "MemoryMax"][0].rstrip("G")) << 30, int(settings["Service", "LimitNOFILE"][0])
     tap.ok(files >= 10000 + 1000 + 50, "duplex-resident@: LimitNOFILE is enough for WEBSOCKET_MAX_CLIENTS and those that are refused")
@@ -209,7 +209,7 @@ def check_redis():
 def check_machines():
     """What duplex(7) has for several machines: the services may reach the one Redis, and nothing else."""
     written = units.for_machines(prefix / "share/man/man7/duplex.7")
-    for name in ("duplex-ws", "duplex-fcgi"):
+    for name in ("duplex-ws", "duplex-fcgi", "duplex-resident@chat"):
         override = directory / f"{name}.service.d/override.conf"
         override.parent.mkdir()
         override.write_text(written[name])

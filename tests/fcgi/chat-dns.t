@@ -73,7 +73,7 @@ def check_known(redis):
     tap.equal(ask(workers, b"/chat", b"after=-1"), 503, "before the name has an address: 503")
     hosts = pathlib.Path("/etc/hosts")
     hosts.write_text(f"{hosts.read_text()}\n127.0.0.1 {NAME}\n")
-    tap.ok(stack.wait_until(lambda: ask(workers, b"/chat", b"after=-1") == 200, 30), "once the name has an address: 200")
+    tap.ok(stack.wait_until(lambda: ask(workers, b"/chat", b"after=-1") == 200), "once the name has an address: 200")
     workers.stop()
 
 

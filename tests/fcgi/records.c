@@ -9,6 +9,8 @@
 #define HEAD(type, id, length, padding) "\1" type "\0" id "\0" length padding "\0"
 #define BEGIN HEAD("\1", "\1", "\10", "\0") "\0\1\0\0\0\0\0\0"
 #define KEEP HEAD("\1", "\1", "\10", "\0") "\0\1\1\0\0\0\0\0"
+#define AUTHORIZER HEAD("\1", "\1", "\10", "\0") "\0\2\0\0\0\0\0\0"
+#define OTHER_ROLE HEAD("\1", "\1", "\10", "\0") "\1\2\0\0\0\0\0\0"
 #define NO_PARAMS HEAD("\4", "\1", "\0", "\0")
 #define NO_STDIN HEAD("\5", "\1", "\0", "\0")
 #define PARAM HEAD("\4", "\1", "\4", "\0") "\1\1A1"
@@ -21,10 +23,7 @@ static const struct {
 	enum records_state state;
 	int line;
 } table[] = {
-#define T(name, bytes, state) \
-	{ \
-		name, bytes, sizeof(bytes) - 1, state, __LINE__ \
-	}
+#define T(name, bytes, state) ROW(name, bytes, sizeof(bytes) - 1, state, __LINE__)
 #define WHOLE(name, bytes) T(name, bytes, RECORDS_WHOLE)
 #define MORE(name, bytes) T(name, bytes, RECORDS_MORE)
 #define REFUSED(name, bytes) T(name, bytes, RECORDS_REFUSED)
@@ -41,6 +40,11 @@ static const struct {
 	WHOLE("a body", BEGIN NO_PARAMS HEAD("\5", "\1", "\2", "\0") "hi" NO_STDIN),
 	WHOLE("a body in two records", BEGIN NO_PARAMS HEAD("\5", "\1", "\1", "\0") "h" HEAD(
 					       "\5", "\1", "\1", "\0") "i" NO_STDIN),
+	WHOLE("an authorizer's, which has no body", AUTHORIZER PARAM NO_PARAMS),
+	MORE("no end of an authorizer's variables", AUTHORIZER PARAM),
+	REFUSED("a part of a length in them",
+		AUTHORIZER HEAD("\4", "\1", "\1", "\0") "\1" NO_PARAMS),
+	MORE("no end of the body in an unknown role", OTHER_ROLE PARAM NO_PARAMS),
 	WHOLE("padding",
 	      BEGIN HEAD("\4", "\1", "\4", "\3") "\1\1A1___" HEAD("\4", "\1", "\0", "\1") "_" HEAD(
 		      "\5", "\1", "\1", "\7") "h_______" HEAD("\5", "\1", "\0", "\2") "__"),

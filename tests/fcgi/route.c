@@ -192,22 +192,40 @@ static void check_methods(struct site *site)
 		}
 }
 
-static void check_nul_in_path(struct site *site)
+/* A web server may have made another path of a control character, or it ends there. */
+static void check_control_characters(struct site *site)
 {
+	static const struct {
+		const char *uri;
+		const char *status;
+	} uris[] = {
+		{"/echo%00/x?message=%00", "404"},
+		{"/ech%0Ao?message=%00", "404"},
+		{"/echo%1f", "404"},
+		{"/%7Fecho", "404"},
+		{"/echo%7f", "404"},
+		{"/echo%09%20", "404"},
+		{"/echo?message=%00", "200"},
+		{"/echo?%0a%7f", "200"},
+		{"/ech%6f", "200"},
+		{"/echo%7", "200"},
+		{"/echo%0", "200"},
+		{"/ec%68o%7E%20%", "200"},
+	};
 	char get[] = "REQUEST_METHOD=GET";
 	char script[] = "SCRIPT_NAME=/echo";
 	char query[] = "QUERY_STRING=message=%00";
-	char in_path[] = "REQUEST_URI=/echo%00/x?message=%00";
-	char in_query[] = "REQUEST_URI=/echo?message=%00";
-	char *bad[] = {get, script, query, in_path, NULL};
-	char *good[] = {get, script, query, in_query, NULL};
+	char uri[64];
 	char out[4096];
 	size_t body;
 
-	answer(site, bad, out, &body);
-	ok(strncmp(out, "Status: 404 ", 12) == 0, "a NUL in the path is another path");
-	answer(site, good, out, &body);
-	ok(strncmp(out, "Status: 200 ", 12) == 0, "a NUL in the query is a byte");
+	for (size_t i = 0; i < sizeof uris / sizeof *uris; i++) {
+		char *envp[] = {get, script, query, variable(uri, "REQUEST_URI", uris[i].uri),
+				NULL};
+		answer(site, envp, out, &body);
+		ok(strncmp(out + strlen("Status: "), uris[i].status, 3) == 0,
+		   "SCRIPT_NAME=/echo of %s is answered %s", uris[i].uri, uris[i].status);
+	}
 }
 
 static void write_file(const char *name, const char *text)
@@ -399,12 +417,30 @@ static void check_missing(void)
 	files_close(&files);
 }
 
+/* the user that the web server has let in is the request's, and an empty name is nobody's */
+static void check_user(void)
+{
+	char *alice[] = {(char[]){"REMOTE_USER=alice"}, NULL};
+	char *empty[] = {(char[]){"REMOTE_USER="}, NULL};
+	char *forged[] = {(char[]){"HTTP_REMOTE_USER=alice"}, (char[]){"HTTP_X_REMOTE_USER=alice"},
+			  NULL};
+	struct request request;
+
+	http_request(alice, &request);
+	ok(request.user && strcmp(request.user, "alice") == 0, "REMOTE_USER is the request's user");
+	http_request(empty, &request);
+	ok(request.user == NULL, "an empty REMOTE_USER is no user");
+	http_request(forged, &request);
+	ok(request.user == NULL, "a header of the client's is no user");
+}
+
 int main(void)
 {
 	char directory[] = "/tmp/duplex-route.XXXXXX";
 	struct site site = {.endpoints = "ws"};
 	const char *name;
 
+	check_user();
 	if (mkdtemp(directory) == NULL || chdir(directory) < 0 || mkdir("page", 0700) < 0 ||
 	    mkdir("ws", 0700) < 0 || mkdir("ws/sub", 0700) < 0)
 		return 1;
@@ -432,7 +468,7 @@ int main(void)
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
 		check_entry(&site, i);
 	check_methods(&site);
-	check_nul_in_path(&site);
+	check_control_characters(&site);
 	check_etag(&site);
 	check_way();
 	check_filled_page(&site);

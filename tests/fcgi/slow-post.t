@@ -83,9 +83,9 @@ def check(server):
         thread.start()
         try:
             if server in PASS_ON:
-                tap.ok(stack.wait_until(lambda: sockets(site) >= 2 * SOME, 20), f"{server}: all wait at the workers")
+                tap.ok(stack.wait_until(lambda: sockets(site) >= 2 * SOME), f"{server}: all wait at the workers")
             worst = worst_of_others(site)
-            tap.ok(worst < 2, f"{server}: {ASKED} others are answered beside them, the slowest in {worst:.3f} s")
+            tap.ok(worst < 5, f"{server}: {ASKED} others are answered beside them, the slowest in {worst:.3f} s")
             tap.equal(post_slowly(site), b"202", f"{server}: an honest POST of 1,000 writes is answered 202")
         finally:
             stop.set()

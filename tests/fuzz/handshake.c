@@ -319,26 +319,19 @@ static void plain_decode(char *text)
 
 static void check_path(const char *block, const struct plain *plain)
 {
-	char *script = strdup("");
 	char *path = strdup(plain->path);
 	size_t end = 0;
 
+	plain_decode(path);
 	for (size_t at = 0; at < strlen(path) && end == 0; at++) {
 		size_t length = strcspn(path + at, "/");
-		char *segment = fuzz_copy(path + at, length + 1);
-		segment[length] = '\0';
-		plain_decode(segment);
-		if (strcmp(segment, "echo") == 0)
+		if (length == strlen("echo") && memcmp(path + at, "echo", length) == 0)
 			end = at + length;
 		at += length;
-		free(segment);
 	}
-	free(script);
-	script = fuzz_copy(path, end + 1);
+	char *script = fuzz_copy(path, end + 1);
 	script[end] = '\0';
-	plain_decode(script);
 	check_value(block, "SCRIPT_NAME", script);
-	plain_decode(path + end);
 	check_value(block, "PATH_INFO", path + end);
 	free(script);
 	free(path);

@@ -50,7 +50,7 @@ class Front:
             (path / "nginx.conf").write_text(CONFIGURATION.format(directory=path, port=self.port, target=target, user=user))
             self.process = subprocess.Popen(["/usr/sbin/nginx", "-e", "stderr", "-p", path, "-c", path / "nginx.conf"],
                                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            if stack.wait_until(lambda: stack.is_listening(self.port, self.process.pid) or self.process.poll() is not None, 20) and self.process.poll() is None:
+            if stack.wait_until(lambda: stack.is_listening(self.port, self.process.pid) or self.process.poll() is not None) and self.process.poll() is None:
                 return
         raise RuntimeError("no port is free")
 

@@ -3,15 +3,7 @@
 import sys
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
-import stack
-import tap
-
-stack.need("redis-server")
 import webkit
 import visit
-from redis_server import Redis
 
-with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
-    visit.visit(webkit, site)
-    stack.finish(site)
-tap.done()
+visit.visit(webkit)

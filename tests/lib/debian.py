@@ -57,8 +57,16 @@ def mirrors():
     return {name: found[label].rstrip("/") for label, name in (("Debian", "debian"), ("Debian-Security", "debian-security")) if label in found}
 
 
+def registry():
+    """The registry that npm uses on this machine: its address, by name; nothing where npm is not installed."""
+    if not shutil.which("npm"):
+        return {}
+    result = subprocess.run(["npm", "config", "get", "registry"], check=True, capture_output=True, text=True)
+    return {"npm": result.stdout.strip().rstrip("/")}
+
+
 class Packages(http.server.BaseHTTPRequestHandler):
-    """The machine's archives, for those who have no other way out; packages are kept from run to run."""
+    """The machine's archives and npm's registry, for those who have no other way out; packages are kept from run to run."""
     protocol_version = "HTTP/1.1"
     archives = {}
 
@@ -82,11 +90,15 @@ class Packages(http.server.BaseHTTPRequestHandler):
     def bring(self, path, kept):
         """The file from its archive, which is kept if it will never change."""
         archive, _, rest = path.partition("/")
+        is_package = rest.startswith("pool/") or rest.endswith(".tgz")
         file = tempfile.NamedTemporaryFile(dir=CACHE, delete=False)
         try:
             with urllib.request.urlopen(f"{self.archives[archive]}/{rest}", timeout=60) as source:
-                shutil.copyfileobj(source, file)
-            if rest.startswith("pool/"):
+                if archive == "npm" and not is_package:  # what npm is told of a package names the addresses of its files
+                    file.write(source.read().replace(self.archives["npm"].encode(), address("npm").encode()))
+                else:
+                    shutil.copyfileobj(source, file)
+            if is_package:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 os.link(file.name, kept)
         except FileExistsError:
@@ -109,6 +121,11 @@ def drop_unused():
             path.unlink()
 
 
+def address(archive):
+    """Where this archive is reached within."""
+    return f"http://127.0.0.1:{PORT}/{archive}"
+
+
 def serve(listeners):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Packages, bind_and_activate=False)
     server.socket = listeners.get()
@@ -117,7 +134,7 @@ def serve(listeners):
 
 def leave_machine():
     """From here on this process, but not the thread that brings packages, has a network and mounts of its own."""
-    Packages.archives = mirrors()
+    Packages.archives = mirrors() | registry()
     CACHE.mkdir(parents=True, exist_ok=True)
     drop_unused()
     listeners = queue.Queue()
@@ -133,7 +150,7 @@ def leave_machine():
 def bootstrap(suite, packages):
     """A directory with this release and these packages, and nothing else."""
     root = ROOMS / suite
-    archives = {name: f"http://127.0.0.1:{PORT}/{name}" for name in Packages.archives}
+    archives = {name: address(name) for name in Packages.archives}
     result = subprocess.run(["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", suite, root, archives["debian"]],
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if result.returncode:
@@ -144,6 +161,8 @@ def bootstrap(suite, packages):
     (root / "etc/apt/sources.list").write_text("\n".join(sources) + "\n")
     settings = subprocess.run(["apt-config", "dump"], check=True, capture_output=True, text=True).stdout
     (root / "etc/apt/apt.conf.d/80archives").write_text("".join(re.findall(r"^Acquire::Check-.*\n", settings, re.M)))
+    if "npm" in archives:
+        (root / "etc/environment").write_text(f"npm_config_registry={archives['npm']}/\n")
     (root / "etc/hostname").write_text("fresh\n")
     (root / "etc/hosts").write_text("127.0.0.1\tlocalhost\n127.0.1.1\tfresh\n::1\tlocalhost ip6-localhost ip6-loopback\n")
     return root

@@ -33,7 +33,8 @@
 enum manner { AT_ONCE, BYTE_BY_BYTE, THEN_CLOSED };
 
 struct step {
-	const char *command; /* its words, with a space between two; NULL at the end of a script */
+	const char *command; /* its words, with a space between two; one that ends in "..." stands
+			      * for all that begin so; NULL at the end of a script */
 	const char *reply;
 	enum manner manner;
 };
@@ -97,13 +98,22 @@ static inline void redis_reply(int fd, const struct step *step)
 		shutdown(fd, SHUT_RDWR);
 }
 
+static inline bool redis_matches(const char *command, const char *wanted)
+{
+	size_t length = strlen(wanted);
+
+	if (length >= 3 && strcmp(wanted + length - 3, "...") == 0)
+		return strncmp(command, wanted, length - 3) == 0;
+	return strcmp(command, wanted) == 0;
+}
+
 /* the step that this command is, NULL if it is not the next */
 static inline const struct step *redis_step(const char *command)
 {
 	const struct step *step = NULL;
 
 	pthread_mutex_lock(&redis.mutex);
-	if (redis.script->command && strcmp(command, redis.script->command) == 0)
+	if (redis.script->command && redis_matches(command, redis.script->command))
 		step = redis.script;
 	else if (redis.wrong[0] == '\0')
 		snprintf(redis.wrong, sizeof redis.wrong, "%.100s instead of %.100s", command,

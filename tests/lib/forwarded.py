@@ -14,7 +14,7 @@ import tap
 
 async def who(site, scheme):
     async with sites.connect(site, "/echo", scheme) as client:
-        return await asyncio.wait_for(client.recv(), 10)
+        return await asyncio.wait_for(client.recv(), 60)
 
 
 def ask_who(site, scheme):
@@ -49,7 +49,7 @@ def check_endpoint(site):
     site.stop("websocketd")
     site.start_websocketd("who")
     for scheme, web, port in (("ws", "http", site.http), ("wss", "https", site.https)):
-        stack.wait_until(lambda: ask_who(site, scheme) is not None, 5)
+        stack.wait_until(lambda: ask_who(site, scheme) is not None)
         tap.equal(ask_who(site, scheme), f"127.0.0.1|{web}|localhost:{port}", f"{scheme}: the endpoint is told the client's address, the scheme and the host")
     site.stop("websocketd")
     site.start_websocketd()
@@ -84,11 +84,11 @@ def check(site):
     site.stop("fastcgi")
     (site.directory / "fcgi.sock").unlink(missing_ok=True)
     program = sites.FastcgiProgram(site.directory / "fcgi.sock")
-    stack.wait_until(lambda: sites.ask(site, "/echo").status == 200, 5)
+    stack.wait_until(lambda: sites.ask(site, "/echo").status == 200)
     check_variables(site, "http", site.http)
     check_variables(site, "https", site.https)
     check_once(site, program)
     program.close()
     (site.directory / "fcgi.sock").unlink(missing_ok=True)
     site.start_fastcgi()
-    stack.wait_until(lambda: sites.ask(site, "/echo?message=hi").body == b"hi", 5)
+    stack.wait_until(lambda: sites.ask(site, "/echo?message=hi").body == b"hi")

@@ -2,7 +2,8 @@
 What hostile clients send to a site (sites.py), and what of it reached the programs behind the web server: nothing that a
 client says of itself may come there as a variable that means something, and nothing may come that the server did not check.
 
-The two programs keep a journal: an endpoint that writes down its environment, and a FastCGI program that does the same.
+The programs keep a journal: an endpoint that writes down its environment, a resident one that writes down the variables of a
+connection (journal.c), and a FastCGI program that does the same.
 """
 import collections
 import concurrent.futures
@@ -11,8 +12,10 @@ import itertools
 import posixpath
 import random
 import re
+import shutil
 import socket
 
+import resident
 import sites
 import stack
 import tap
@@ -27,9 +30,9 @@ ABSENT = ("HTTP_FORWARDED", "HTTP_PROXY", "HTTP_REMOTE_USER", "HTTP_X_REAL_IP", 
 ASKED = ("localhost", "localhost:99999", "evil.example", "[::1]")  # other hosts that a request of ours asks for
 
 JOURNAL = """#!/bin/sh
-# tells the client, and a journal, all of its environment
+# tells the client, and a journal, all of its environment: in a file of its own, because it may take several writes
 all=$(tr '\\0\\n' '\\1\\2' </proc/$$/environ)
-printf '%s\\n' "$all" >>{journal}
+printf '%s\\n' "$all" >>{journal}/$$
 printf '%s\\n' "$all"
 while read -r _; do :; done
 """
@@ -49,30 +52,45 @@ class Journal:
 
     def __init__(self, site):
         self.site = site
-        self.file = site.directory / "journal"
-        self.file.touch()
-        self.file.chmod(0o666)
+        self.directory = site.directory / "journal"
+        self.directory.mkdir()
+        self.directory.chmod(0o777)
         for name in ("echo", "secret"):
             program = site.directory / "told" / name
             program.parent.mkdir(exist_ok=True)
             program.parent.chmod(0o755)
-            program.write_text(JOURNAL.format(journal=self.file))
+            program.write_text(JOURNAL.format(journal=self.directory))
             program.chmod(0o755)
         site.stop("websocketd")
         site.start_websocketd("told")
+        if site.resident:
+            self.replace_resident()
         site.stop("fastcgi")
         (site.directory / "fcgi.sock").unlink(missing_ok=True)
         self.fastcgi = sites.FastcgiProgram(site.directory / "fcgi.sock")
         stack.wait_until(lambda: handshake(site)[0] == 101 and sites.ask(site, "/echo").status == 200)
 
+    def replace_resident(self):
+        """websocketd's program keeps the same journal, so that what comes there is seen too."""
+        program = self.site.directory / "told-resident/echo"
+        program.parent.mkdir()
+        program.parent.chmod(0o755)
+        shutil.copy(stack.BUILD / "tests/journal", program)
+        self.site.further["JOURNAL"] = str(self.directory / "resident")
+        self.site.stop_endpoints()
+        self.site.start_resident(directory=program.parent.name)
+
     def handshakes(self):
-        return [variables_of(line) for line in self.file.read_text(errors="backslashreplace").splitlines()]
+        """Of each the environment; of one that is just writing it down nothing."""
+        texts = [file.read_bytes().decode(errors="backslashreplace") for file in self.directory.iterdir()]
+        return [variables_of(line) for text in texts for line in text.split("\n")[:-1]]
 
     def requests(self):
         return list(self.fastcgi.seen)
 
     def forget(self):
-        self.file.write_text("")
+        for file in self.directory.iterdir():
+            file.unlink()
         self.fastcgi.seen.clear()
 
 
@@ -88,7 +106,7 @@ def lies(variables, site, scheme="http"):
     own = f"localhost:{site.http if scheme == 'http' else site.https}"
     hosts = ("", own, *ASKED)
     truth = {"HTTP_X_FORWARDED_FOR": ("127.0.0.1",), "HTTP_X_FORWARDED_PROTO": (scheme,), "HTTP_X_FORWARDED_HOST": hosts, "HTTP_X_HOST": hosts,
-             "HTTP_ORIGIN": (stack.ORIGIN,), "HTTP_X_ORIGIN": ("", f"{scheme}://{own}", f"{scheme}://{variables['SERVER_NAME'].lower()}"), **{name: ("",) for name in ABSENT}}
+             "HTTP_ORIGIN": (stack.ORIGIN,), "HTTP_X_ORIGIN": ("", f"{scheme}://{own}", f"{scheme}://{variables['SERVER_NAME'].lower()}"), "REMOTE_USER": ("",), **{name: ("",) for name in ABSENT}}
     return differing(variables, truth, variables["SCRIPT_NAME"].rstrip("/") + variables["PATH_INFO"])
 
 
@@ -262,6 +280,8 @@ def check_spellings(site, journal):
     rows += [[f"{spelled}: {FORGED}" for spelled in spellings(name)] for name in NAMES for _ in range(4)]
     rows += [[f"{name}: {FORGED}", f"{name}: {FORGED}"] for name in NAMES]
     rows += [[f"Connection: {', '.join(NAMES)}", f"X-Forwarded-For: {FORGED}"], [f"Content_Length: {len(FORGED)}"]]
+    rows += [[f"Authorization: {scheme} Ni42LjYuNjpzZWNyZXQ="] for scheme in ("Basic", "basic", "BASIC", "Digest", "Bearer")]  # of the user 6.6.6.6
+    rows += [["Authorization: Bearer x, Basic Ni42LjYuNjpzZWNyZXQ="], ['Authorization: Digest username="6.6.6.6"']]
     found = []
     for headers in rows:
         status, variables = handshake(site, *headers)
@@ -276,17 +296,29 @@ def check_spellings(site, journal):
 
 
 def check_origin(site):
-    """websocketd takes the Origin of the web server alone; the client's is beside it."""
+    """An endpoint has the Origin of the web server alone; the client's is beside it."""
     own = f"http://localhost:{site.http}"
     for origin in (own, None):
         status, variables = handshake(site, *([f"Origin: {origin}"] if origin else []), "X-Origin: http://evil.example")
         told = origin if site.expect["origin is told"] else None
         tap.equal((status, variables.get("HTTP_ORIGIN"), variables.get("HTTP_X_ORIGIN")), (101, stack.ORIGIN, told), f"Origin {origin}: the endpoint is told {told}")
+    check_port(site, own) if site.expect["port"] else check_socket(site)
+
+
+def check_port(site, own):
+    """websocketd has a port, which a page in a browser of the machine can reach."""
     for origin in (None, "http://evil.example", "null", "file://", own, f"http://localhost:{site.websocketd}", stack.ORIGIN.replace("https", "http")):
         status, _ = handshake(site, *([f"Origin: {origin}"] if origin else []), port=site.websocketd)
         tap.equal(status, 403, f"at websocketd's own port, which a page can reach, Origin {origin} is refused")
     status, variables = handshake(site, f"Origin: {stack.ORIGIN}", f"X_Forwarded_For: {FORGED}", port=site.websocketd)
     tap.equal((status, bool(lies(variables, site))), (101, True), "a program of the machine is let in there with the server's own, and its lies are seen by this test")
+
+
+def check_socket(site):
+    client = resident.Client(str(site.socket("echo")), fields=[f"Origin: {stack.ORIGIN}", f"X-Forwarded-For: {FORGED}"])
+    variables = variables_of(client.frame()[1].decode("latin-1"))
+    tap.ok(lies(variables, site), "whoever may open the socket of a resident endpoint may lie, and its lies are seen by this test")
+    client.close()
 
 
 def check_attack(site, journal, seed, handshakes, requests):
@@ -301,9 +333,11 @@ def check_attack(site, journal, seed, handshakes, requests):
 
 
 def run(name):
-    with sites.Site(name) as site:
-        journal = Journal(site)
-        check_spellings(site, journal)
-        check_origin(site)
-        check_attack(site, journal, seed=1, handshakes=1000, requests=500)
+    for way in sites.WAYS:
+        tap.prefix = f"{way}: "
+        with sites.Site(name, way=way) as site:
+            journal = Journal(site)
+            check_spellings(site, journal)
+            check_origin(site)
+            check_attack(site, journal, seed=1, handshakes=1000, requests=500)
     tap.done()

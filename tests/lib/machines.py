@@ -3,6 +3,7 @@ Several machines, each a network namespace: three hosts, which run "make run" ea
 between them and the clients, and Redis and the clients with the test itself. The addresses are those of conf/front, whose
 files are used as they stand. For a test that has entered namespaces of its own (namespace.py), with which all of it goes.
 """
+import contextlib
 import ctypes
 import http.server
 import os
@@ -130,10 +131,11 @@ class Machine:
 
 
 class Host(Machine):
-    def __init__(self, number, server, tree, redis):
+    def __init__(self, number, server, way, tree, redis):
         super().__init__(f"host-{number}")
         self.address = f"10.0.0.1{number}"
         self.server = server
+        self.way = way
         self.tree = tree
         self.redis = redis
         make_machine(self.name, self.address)
@@ -141,13 +143,18 @@ class Host(Machine):
     def start(self):
         self.starts = len(self.said("^run: http://"))
         self.spawn("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", self.tree / "conf/run/launch", SERVER=self.server, PORT="80",
-                   BIND=self.address, BUILD=str(self.tree / "build"), DUPLEX_REDIS=self.redis, DUPLEX_MAX_PUBLISH="0", TMPDIR=tempfile.gettempdir())
+                   BIND=self.address, BUILD=str(self.tree / "build"), DUPLEX_REDIS=self.redis, DUPLEX_MAX_PUBLISH="0", TMPDIR=tempfile.gettempdir(),
+                   WS=self.way, WEBSOCKET_MAX_PER_ADDRESS="0")
 
     def is_up(self):
         return len(self.said("^run: http://")) > self.starts
 
     def clients(self):
-        return len(self.pids("chat"))
+        """Those of the chat."""
+        pids = self.pids("chat")
+        with contextlib.suppress(OSError, StopIteration):  # of a machine that is being ended
+            return stack.count_clients(pids[0]) if pids and self.way == "resident" else len(pids)
+        return 0
 
     def unplug(self):
         """Cuts the machine off: nothing reaches it or comes from it any more, not even the end of a connection."""

@@ -48,7 +48,7 @@ class Page:
     def state(self):
         return self.by_id("state").get_attribute("data-state")
 
-    def becomes(self, state, seconds=10):
+    def becomes(self, state, seconds=stack.PATIENCE):
         return stack.wait_until(lambda: self.state() == state, seconds)
 
     def enabled(self):

@@ -42,7 +42,7 @@ class Endpoint:
     def start(self):
         """A worker that has begun to take signals, or has ended."""
         process = subprocess.Popen([self.program], stdin=self.listener, stdout=subprocess.DEVNULL, stderr=self.log_file, env=self.environment)
-        stack.wait_until(lambda: process.poll() is not None or takes_signals(process.pid), 30)
+        stack.wait_until(lambda: process.poll() is not None or takes_signals(process.pid))
         return process
 
     def log(self):
@@ -51,10 +51,13 @@ class Endpoint:
 
     def figures(self, process=None):
         """The numbers of the line that SIGUSR2 asks for: clients, bytes that wait, then refusals and endings."""
-        before = len(self.log())
+        def told():
+            return [line for line in self.log() if " clients, " in line]
+
+        before = len(told())
         (process or self.processes[0]).send_signal(signal.SIGUSR2)
-        stack.wait_until(lambda: len(self.log()) > before, 30)
-        return [int(number) for number in re.findall(r"\d+", self.log()[-1].partition(": ")[2])]
+        stack.wait_until(lambda: len(told()) > before)
+        return [int(number) for number in re.findall(r"\d+", told()[-1].partition(": ")[2])]
 
     def connect(self, path="/echo", **options):
         return Client(self.address, path, **options)

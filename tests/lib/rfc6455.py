@@ -20,7 +20,7 @@ import urllib.parse
 import frames
 
 OPEN_TIMEOUT = 60   # seconds, for the handshake
-CLOSE_TIMEOUT = 10  # seconds, for the server's close frame and its end of the connection
+CLOSE_TIMEOUT = 30  # seconds, for the server's close frame and its end of the connection
 
 
 class Refused(ConnectionError):
@@ -69,6 +69,7 @@ class Connection(asyncio.Protocol):
         self.head = asyncio.get_running_loop().create_future()  # of the other side's part of the handshake
         self.is_upgraded = False         # frames follow it
         self.messages = asyncio.Queue()  # those not yet taken, and None after the last
+        self.pings = 0                   # that have come
         self.parts = None                # of a message in fragments: its opcode, and what has come
         self.may_write = asyncio.Event()
         self.may_write.set()
@@ -104,6 +105,7 @@ class Connection(asyncio.Protocol):
         if opcode == frames.CLOSE:
             self.take_close(payload)
         elif opcode == frames.PING:
+            self.pings += 1
             self.write(frames.frame(frames.PONG, payload, mask=self.mask))
         elif opcode in (frames.TEXT, frames.BINARY, frames.CONTINUATION):
             if (opcode == frames.CONTINUATION) != (self.parts is not None):

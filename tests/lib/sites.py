@@ -2,8 +2,7 @@
 One table of checks for every front server. Each is started privately, as an ordinary user, from a site of its own
 (tests/conf/sites) that includes the shipped fragment as it stands.
 
-What a server itself answers differently stands in DIFFERENT, with the reason; nothing else asks for its name. What differs
-by the way that an endpoint is run stands in WAYS.
+What differs by the server, and by the way that an endpoint is run, stands in differences.py; nothing else asks for its name.
 """
 import asyncio
 import contextlib
@@ -25,6 +24,7 @@ import time
 import rfc6455
 import stack
 import tap
+from differences import DEFAULT, DIFFERENT, WAYS
 
 IDLE = 2  # seconds, where a server's default is a minute or more; the fragment's own limit for a WebSocket is an hour
 
@@ -43,71 +43,6 @@ class Server:
 
 SERVERS = {path.parent.name: Server(path.parent) for path in sorted(stack.ROOT.glob("conf/run/*/packages"))}
 FRAGMENT = "duplex.conf"  # what it is called in a site
-
-DEFAULT = {
-    "options": (),               # what it is started with besides
-    "upgrade header": True,      # 426 comes with Upgrade: websocket
-    "long URL": {414},           # 64 KiB of query
-    "many headers": {400, 431},  # 128 headers of 600 bytes
-    "NUL in path": {400, 404},
-    "raw query": True,           # a query that is not a URI is passed on
-    "down": {502, 503},          # FastCGI or websocketd is stopped
-    "waits": False,              # a request may wait for it instead
-    "back": 1.5,                 # it is served again within so many seconds
-    "slow": {400, 408, None},    # a request that never ends; None: cut off without an answer
-    "slow request": True,        # a client that sends a byte now and then is cut off
-    "reload": "kill -USR1 {p}",  # how it reads its configuration again
-    "sockets survive": True,     # a reload leaves WebSockets open
-    "origin is told": True,      # an endpoint has the client's Origin as HTTP_X_ORIGIN
-}
-DIFFERENT = {
-    "lighttpd": {
-        "upgrade header": False,   # it takes Upgrade out of what FastCGI answers
-        "long URL": {431},
-        "back": 2.5,               # it looks once a second
-        "slow request": False,     # its limit is for silence; such a client costs a descriptor and no more
-        "sockets survive": False,  # it ends them after 8 seconds
-        "origin is told": False,   # its configuration cannot copy a header
-    },
-    "nginx": {
-        "reload": "kill -HUP {p}",
-    },
-    "caddy": {
-        "upgrade header": False,     # it takes Upgrade out of what FastCGI answers
-        "long URL": {200},           # it takes a megabyte
-        "many headers": {200, 431},
-        "NUL in path": {500},        # by its own file server: the path is not one of ours
-        "waits": True,
-        "reload": "env DUPLEX_FASTCGI=unix/{d}/fcgi.sock caddy reload --force --config {d}/Caddyfile --adapter caddyfile --address unix/{d}/admin.sock",
-        "sockets survive": False,    # it closes them at once
-    },
-    "haproxy": {
-        "options": ("-W",),          # only a master process reloads
-        "long URL": {400, 414},
-        "raw query": False,          # it answers 400 to bytes that a URI must escape
-        "waits": True,
-        "reload": "kill -USR2 {p}",
-    },
-}
-
-
-WAYS = {
-    "websocketd": {
-        "newline": "two",   # messages are made of a text with one: websocketd takes it for the end
-        "binary": False,    # websocketd does not tell it from text, and the echo ends
-        "code": 1006,       # when the endpoint ends: websocketd sends no close frame
-        "too large": 1006,  # for the same reason
-        "not UTF-8": 1006,
-    },
-    "resident": {
-        "newline": "one",
-        "binary": True,
-        "code": 1001,       # the server stops
-        "too large": 1009,
-        "not UTF-8": 1007,
-    },
-}
-
 
 class FastcgiProgram(threading.Thread):
     """A FastCGI program of the test's own, which answers each request with its variables as JSON, and keeps them."""
@@ -178,12 +113,13 @@ while read -r _; do :; done
 class Site:
     """A site in a directory of its own, with a front server, websocketd, FastCGI workers and, if that is the way, a resident echo."""
 
-    def __init__(self, name, idle=IDLE, way="websocketd", **environment):
+    def __init__(self, name, idle=IDLE, way="websocketd", files=1024, **environment):
         self.name = name
         self.way = way
         self.further = environment  # of the endpoints
         self.resident = ["echo"] if way == "resident" else []  # their names
         self.idle = idle
+        self.files = files  # how many descriptors lighttpd may have
         self.server = SERVERS[name]
         stack.need(self.server.program)
         stack.need("websocketd", "curl", "spawn-fcgi", "multiwatch", "openssl", "ss")
@@ -238,9 +174,9 @@ class Site:
                 "DUPLEX_SOCKETS": f"{self.directory}/resident", "WEBSOCKET_MAX_PER_ADDRESS": "0", **self.further,  # all clients have one address
                 **{name: os.environ[name] for name in os.environ if name.endswith("SAN_OPTIONS")}}
 
-    def start(self, name, *command):
+    def start(self, name, *command, user=stack.USER):
         process = subprocess.Popen([str(part) for part in command], cwd=self.directory, env=self.environment(), stdin=subprocess.DEVNULL,
-                                   stdout=self.log_file, stderr=self.log_file, start_new_session=True, user=stack.USER)
+                                   stdout=self.log_file, stderr=self.log_file, start_new_session=True, user=user)
         self.processes[name] = process
         return process
 
@@ -277,15 +213,15 @@ class Site:
     def socket(self, name):
         return self.directory / "resident" / f"{name}.sock"
 
-    def start_server(self):
+    def start_server(self, user=stack.USER):
         """Starts the server on the ports of the site: whether it could have them."""
-        process = self.start("server", self.directory / "start", self.directory, *self.expect["options"])
+        process = self.start("server", self.directory / "start", self.directory, *self.expect["options"], user=user)
         stack.wait_until(lambda: process.poll() is not None or all(stack.is_listening(port, process.pid) for port in (self.http, self.https)))
         return process.poll() is None
 
     def configure(self, *edits):
         """Writes the site's files anew, and the fragment. An edit is a text that one of them has, and what stands there instead."""
-        values = {"DIR": self.directory, "HTTP": self.http, "HTTPS": self.https, "WEBSOCKETD": self.websocketd, "OWN": self.own, "IDLE": self.idle,
+        values = {"DIR": self.directory, "HTTP": self.http, "HTTPS": self.https, "WEBSOCKETD": self.websocketd, "OWN": self.own, "IDLE": self.idle, "FILES": self.files, "CONNECTIONS": self.files // 2,
                   "RESIDENT": " ".join(self.resident), "ALTERNATIVES": "|".join(self.resident) or "none"}
         texts = {FRAGMENT: (stack.ROOT / "conf" / self.server.fragment).read_text(),
                  **{name: (SITES / name).read_text() for name in (self.server.fragment, "duplex-local.conf")}}
@@ -361,9 +297,7 @@ class Site:
         """How many clients of /echo there are: connections of a resident endpoint's socket, or processes."""
         if not self.resident:
             return len(self.endpoints())
-        sockets = map(str.split, pathlib.Path("/proc/net/unix").read_text().splitlines())
-        connected = "03"
-        return sum(fields[-1] == str(self.socket("echo")) and fields[5] == connected for fields in sockets)
+        return stack.count_connections(self.socket("echo"))
 
     def __enter__(self):
         return self

@@ -12,11 +12,12 @@ import tempfile
 import time
 
 import tap
+from processes import PATIENCE, children, descendants, wait_until
 
 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # so that a test that is given up cleans up after itself
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
-SANITIZED = BUILD.name in ("asan", "valgrind")  # where figures of memory and time mean nothing
+SANITIZED = BUILD.name in ("asan", "valgrind", "qemu")  # where figures of memory and time mean nothing
 
 ORIGIN = "https://duplex.invalid"  # the one that websocketd takes, which the fragments set
 
@@ -47,36 +48,15 @@ def copy_tree(directory, *built):
     return tree
 
 
+def is_loaded():
+    """Whether others take so much of the machine that times, and who gets how much, mean little."""
+    return os.getloadavg()[0] > 1.5 * os.cpu_count()
+
+
 def need(*programs):
     for program in programs:
         if shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin") is None:
             tap.skip_all(f"{program} is not installed")
-
-
-def wait_until(condition, seconds=10):
-    """Whether the condition comes true within so many seconds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
-
-
-def children(pid):
-    found = []
-    with contextlib.suppress(OSError):
-        for file in list(pathlib.Path(f"/proc/{pid}/task").glob("*/children")):
-            with contextlib.suppress(OSError):
-                found += [int(child) for child in file.read_text().split()]
-    return found
-
-
-def descendants(pid):
-    found = children(pid)
-    for child in list(found):
-        found += descendants(child)
-    return found
 
 
 def is_listening(port, pid):
@@ -87,16 +67,31 @@ def is_listening(port, pid):
 
 def is_socket(path):
     """Whether a UNIX socket listens at the path: it is there a moment before it does."""
-    lines = pathlib.Path("/proc/net/unix").read_text().splitlines()
-    return any(line.split()[3] == "00010000" and line.endswith(f" {path}") for line in lines[1:])
+    return any(fields[3] == "00010000" and fields[-1] == str(path) for fields in unix_sockets())
+
+
+def unix_sockets(pid="self"):
+    """The lines of /proc/net/unix: of a connection the sixth field is 03, the seventh the number, and the last the path."""
+    return [line.split() for line in pathlib.Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:]]
+
+
+def count_connections(path, pid="self"):
+    """How many connections there are to a UNIX socket."""
+    return sum(fields[-1] == str(path) and fields[5] == "03" for fields in unix_sockets(pid))
+
+
+def count_clients(pid):
+    """How many connections there are to the socket of a resident endpoint, by one of its workers."""
+    listening = os.readlink(f"/proc/{pid}/fd/0").strip("socket:[]")
+    return count_connections(next(fields[-1] for fields in unix_sockets(pid) if fields[6] == listening), pid)
 
 
 def name_of(pid):
     with contextlib.suppress(OSError):
         name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-        if not name.startswith("memcheck"):
+        if not name.startswith(("memcheck", "qemu-")):
             return name
-        arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")  # of valgrind, with the program's name among them
+        arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")  # of valgrind or qemu, with the program's name among them
         return next((pathlib.Path(argument).name for argument in arguments if argument.startswith(str(BUILD.parent))), name)
     return ""
 
@@ -129,6 +124,7 @@ class Answer:
 class Stack:
     def __init__(self, build=BUILD, root=ROOT, user=None, **environment):
         need("lighttpd", "websocketd")
+        assert user is None or root != ROOT, "an ordinary user may not be able to read the tree where it lies: use copy_tree"
         self.root = root
         self.user = user
         self.environment = {**os.environ, "BUILD": str(build), "DUPLEX_MAX_PUBLISH": "0", **environment}
@@ -158,6 +154,11 @@ class Stack:
     def log(self):
         return self.raw_log().decode(errors="backslashreplace")
 
+    def told(self, text, count=1):
+        """How often the log has this, waiting for so often: websocketd may pass it on after the client is told of the end."""
+        wait_until(lambda: self.log().count(text) >= count)
+        return self.log().count(text)
+
     def unexpected(self, *expected):
         """The lines of the log that are neither ordinary nor expected."""
         return [line for line in self.log().splitlines()
@@ -179,13 +180,19 @@ class Stack:
         """The processes of the WebSocket clients."""
         return [pid for pid in children(self.pid("websocketd")) if is_alive(pid)]
 
+    def clients(self):
+        """How many WebSockets /echo has."""
+        if self.environment.get("WS") != "resident":
+            return len(self.endpoints())
+        return count_clients(self.pid("echo"))
+
     def stop(self, sig=signal.SIGTERM):
         """Ends the stack and returns its exit status; nothing of it may be left."""
         everything = descendants(self.launch.pid)
         with contextlib.suppress(ProcessLookupError):
             self.launch.send_signal(sig)
         status = self.launch.wait(30)
-        wait_until(lambda: not any(is_alive(pid) for pid in everything), 1)
+        wait_until(lambda: not any(is_alive(pid) for pid in everything), 10)
         self.left = [name_of(pid) for pid in everything if is_alive(pid)]
         return status
 

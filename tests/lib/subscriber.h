@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#define FIRST(after) "XREAD COUNT 100 BLOCK 0 STREAMS duplex:room " after
+#define FIRST(after) "XREAD COUNT 100 BLOCK 10000 STREAMS duplex:room " after
 #define LAST_ID "XREVRANGE duplex:room + - COUNT 1"
 #define ASK_INFO "XINFO STREAM duplex:room"
 /* the ids of the first entry, of the last and of the last that was deleted by itself */
@@ -19,11 +19,8 @@
 #define FIRST_ENTRY(id) LIST(2, id LIST(2, BULK(4, "text") BULK(1, "x")))
 /* a channel whose last message has the id 99-0 */
 #define INFO \
-	{ \
-		ASK_INFO, \
-			INFO_REPLY(FIRST_ENTRY(BULK(3, "0-1")), BULK(4, "99-0"), BULK(3, "0-0")), \
-			AT_ONCE \
-	}
+	ROW(ASK_INFO, INFO_REPLY(FIRST_ENTRY(BULK(3, "0-1")), BULK(4, "99-0"), BULK(3, "0-0")), \
+	    AT_ONCE)
 #define EMPTY "*0\r\n"
 #define HELLO ENTRY(BULK(3, "1-0"), BULK(5, "hello"))
 #define HELLO_LINE "{\"id\":\"1-0\",\"text\":\"hello\"}\n"

@@ -161,21 +161,23 @@ static void time_out(struct websocket *ws)
 		say(ws, "%s %ld", "time", 0);
 }
 
-/* what each function does with a connection that is over, as a line of the log */
+/* What each function does with a connection that is over, as a line of the log. It is written at
+ * once: another worker may write to the same log. */
 static void tell_calls(struct websocket *ws, const char *name)
 {
 	struct websocket_message message;
 	struct pollfd set = {-1, POLLIN, 0};
 	char value[8];
+	char first[256];
 
-	fprintf(stderr,
-		"%s: wait %d %d, read %d, count %zu %d, poll %d, send %d %d, accept %d %d, ", name,
-		websocket_wait(ws, &message, WEBSOCKET_FOREVER), websocket_wait(ws, &message, 1),
-		websocket_read(ws, &message), websocket_count_messages(ws),
-		websocket_has_messages(ws), websocket_poll(ws, &set, 1, WEBSOCKET_FOREVER),
-		websocket_send(ws, "x", 1), websocket_send_binary(ws, "x", 1),
-		websocket_accept(ws, NULL), websocket_accept(ws, "chat"));
-	fprintf(stderr, "refuse %d, closed %d, close %d, path %s, query %td, fd %d\n",
+	snprintf(first, sizeof first,
+		 "%s: wait %d %d, read %d, count %zu %d, poll %d, send %d %d, accept %d %d, ", name,
+		 websocket_wait(ws, &message, WEBSOCKET_FOREVER), websocket_wait(ws, &message, 1),
+		 websocket_read(ws, &message), websocket_count_messages(ws),
+		 websocket_has_messages(ws), websocket_poll(ws, &set, 1, WEBSOCKET_FOREVER),
+		 websocket_send(ws, "x", 1), websocket_send_binary(ws, "x", 1),
+		 websocket_accept(ws, NULL), websocket_accept(ws, "chat"));
+	fprintf(stderr, "%srefuse %d, closed %d, close %d, path %s, query %td, fd %d\n", first,
 		websocket_refuse(ws, 403), websocket_is_closed(ws),
 		websocket_close_with(ws, 1001, NULL), websocket_variable(ws, "PATH_INFO"),
 		websocket_parameter(ws, "a", value, sizeof value), websocket_fd(ws));

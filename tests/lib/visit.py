@@ -5,17 +5,18 @@ import subprocess
 import stack
 import tap
 from forwarder import Forwarder
+from redis_server import Redis
 
 TAB, ENTER = "\ue004", "\ue007"
 DEAD_WEBSOCKETS = lambda is_websocket, is_old: is_websocket and is_old
 RECEIVED = "return Array.from(document.querySelectorAll('#received bdi'), (bdi) => bdi.textContent)"
 
 
-def becomes(window, state, seconds=30):
+def becomes(window, state, seconds=stack.PATIENCE):
     return stack.wait_until(lambda: window.run("return element('state').dataset.state") == state, seconds)
 
 
-def has(window, script, wanted, seconds=30):
+def has(window, script, wanted, seconds=stack.PATIENCE):
     """Whether the script comes to return that; it may fail while the page is being loaded."""
     def holds():
         with contextlib.suppress(RuntimeError):
@@ -76,12 +77,23 @@ def check_language(window, site):
 
 
 def check_back(window, site):
+    """The page is as it was: what came, the figures, what was typed. Firefox keeps no page whose WebSocket is open, and loads it anew."""
+    shown = """return [document.title, element('message').value, document.querySelectorAll('#received li').length,
+                       Array.from(document.querySelectorAll('.figure b'), (node) => node.textContent)]"""
+    window.run("element('message').value = 'left alone'")
     click(window, "compare")
-    has(window, "return document.querySelectorAll('#received li').length", 20)
+    has(window, "return element('compare').ariaDisabled === 'false' && !frame", True, 60)
+    click(window, "close")
+    becomes(window, "closed")
+    before = window.run(shown)
     window.open(site.url("/chat"))
     window.back()
-    tap.ok(has(window, "return [document.title, element('message').value, element('compare').textContent]", ["One URL, both ways", "Hello, World!", "Send 10 each way"]),
-           "Back leads to a page that works")
+    tap.ok(has(window, shown, before), f"after Back the page is as it was: {before}")
+    click(window, "connect")
+    becomes(window, "open")
+    window.open(site.url("/chat"))
+    window.back()
+    tap.ok(has(window, "return [document.title, element('compare').textContent]", ["One URL, both ways", "Send 10 each way"]), "Back leads to a page that works, if its connection was open")
 
 
 def check_chat(one, two, site):
@@ -105,13 +117,18 @@ def check_half_open(window, forwarder):
     forwarder.thaw()
 
 
-def visit(browser, site):
-    with browser.start() as window, Forwarder(site.port) as forwarder:
-        one = window()
-        check_echo(one, site)
-        check_reconnect(one, site)
-        check_keyboard(one)
-        check_language(one, site)
-        check_back(one, site)
-        check_chat(one, window(), site)
-        check_half_open(one, forwarder)
+def visit(browser):
+    """The whole of a test: the pages in this browser."""
+    stack.need("redis-server")
+    with Redis() as redis, stack.Stack(DUPLEX_REDIS=redis.address) as site:
+        with browser.start() as window, Forwarder(site.port) as forwarder:
+            one = window()
+            check_echo(one, site)
+            check_reconnect(one, site)
+            check_keyboard(one)
+            check_language(one, site)
+            check_back(one, site)
+            check_chat(one, window(), site)
+            check_half_open(one, forwarder)
+        stack.finish(site)
+    tap.done()

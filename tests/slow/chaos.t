@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """
-200 clients, of whom fewer than half behave, while programs are killed beneath them.
+200 clients, of whom fewer than half behave, while programs are killed beneath them, in both ways of running an endpoint.
 
 Whoever behaves gets every echo, equal and in order, as long as the connection lives; if it ends, a program was killed, and
 the next connection works. At the end nothing is left of it all: no process, no descriptor, no memory that grows.
-CHAOS_SECONDS sets how long it lasts: two minutes.
+CHAOS_SECONDS sets how long it lasts: two minutes for each way.
 """
 import asyncio
 import collections
@@ -26,6 +26,18 @@ import tap
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "120"))
 PATIENCE = 20    # seconds without an answer on a connection that lives: a stall
 AFTERMATH = 5    # seconds after a kill in which a failure is its consequence
+WAYS = {
+    "websocketd": {
+        "weights": (6, 18, 1),    # how often a worker of HTTP, an endpoint and websocketd are killed, in proportion
+        "accepts": "websocketd",  # the program whose end a handshake may meet
+        "costs": {"endpoints": 1, "websocketds": 80},  # how many of the clients that behave a kill may cost their connection
+    },
+    "resident": {
+        "weights": (18, 4, 1),    # each endpoint has half of all clients
+        "accepts": "endpoint",
+        "costs": {"endpoints": 80, "websocketds": 0},
+    },
+}
 INVALID = (b"\xff", b"abc\xe2\x82", b"\xed\xa0\x80", b"\xc0\xaf" * 1000, b"x" * 5000 + b"\xf4\x90\x80\x80")
 
 
@@ -81,7 +93,7 @@ async def behave(chaos):
     except rfc6455.Closed:
         chaos.counts["connections ended"] += 1
     except OSError as error:
-        chaos.excuse("websocketd", f"a handshake that failed: {error}")
+        chaos.excuse(WAYS[chaos.site.way]["accepts"], f"a handshake that failed: {error}")
         await asyncio.sleep(0.1)  # its pace
     finally:
         if client:
@@ -243,7 +255,7 @@ async def kill_websocketd(chaos):
 async def kill(chaos):
     while time.monotonic() < chaos.end:
         await asyncio.sleep(random.uniform(0.1, 0.5))  # its pace
-        (what,) = random.choices(("worker", "endpoint", "websocketd"), (6, 18, 1))
+        (what,) = random.choices(("worker", "endpoint", "websocketd"), WAYS[chaos.site.way]["weights"])
         if what == "worker":
             kill_one(chaos, what, workers(chaos.site))
         elif what == "endpoint":
@@ -269,6 +281,9 @@ def figures(site):
     descriptors = {name: len(os.listdir(f"/proc/{pid}/fd")) for name, pid in pids.items()}
     kib = {name: stack.memory(pid, "Rss") for name, pid in pids.items()}
     kib["workers"] = sum(stack.memory(pid, "Rss") for pid in workers(site))
+    if site.resident:
+        descriptors["endpoints"] = sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in site.endpoints())
+        kib["endpoints"] = sum(stack.memory(pid, "Rss") for pid in site.endpoints())
     return {"descriptors": descriptors, "KiB": kib, "endpoints": len(endpoints(site)), "workers": len(workers(site))}
 
 
@@ -294,16 +309,16 @@ def check_left(name, now, before, allowed):
     for key in ("descriptors", "endpoints", "workers"):
         tap.equal(now[key], before[key], f"{name}: {key} as before")
     growth = {program: kib - before["KiB"][program] for program, kib in now["KiB"].items()}
-    tap.ok(all(growth[program] <= allowed[program] for program in allowed) or stack.SANITIZED, f"{name}: growth in KiB, of {allowed} at most: {growth}")
+    tap.ok(all(kib <= allowed[program] for program, kib in growth.items()) or stack.SANITIZED, f"{name}: growth in KiB, of {allowed} at most: {growth}")
 
 
 def check_alive(site):
-    tap.ok(all(site.processes[name].poll() is None for name in ("server", "fastcgi", "websocketd")), "no program has ended by itself")
+    tap.ok(all(process.poll() is None for process in site.processes.values()), "no program has ended by itself")
     tap.equal(sites.ask(site, "/echo?message=hi").body, b"hi", "after the chaos HTTP is answered")
     tap.equal(asyncio.run(sites.talk(site, "/echo")), "hi", "after the chaos a WebSocket is answered")
 
 
-with sites.Site("lighttpd") as site:
+def check(site):
     chaos = Chaos(site)
     check_alive(site)
     before = settle(site, figures(site))
@@ -317,10 +332,16 @@ with sites.Site("lighttpd") as site:
         print(f"# {count} {name}")
     tap.equal(chaos.faults, [], "nothing went wrong that should not")
     tap.ok(chaos.counts["echoes"] > 100 * SECONDS and chaos.counts["HTTP answers"] > 10 * SECONDS, "the chaos was large enough: echoes and HTTP answers")
-    kills = chaos.counts["endpoints killed"] + BEHAVIOURS[behave] * chaos.counts["websocketds killed"]
+    kills = sum(cost * chaos.counts[f"{program} killed"] for program, cost in WAYS[site.way]["costs"].items())
     tap.ok(chaos.counts["connections ended"] <= kills, f"no more connections ended than were killed: {chaos.counts['connections ended']} of {kills}")
     tap.ok(chaos.counts["HTTP 500"] + chaos.counts["HTTP 503"] <= chaos.counts["workers killed"], "no more requests failed than workers were killed")
-    check_left("half-way", between, before, {"lighttpd": 32768, "websocketd": 65536, "multiwatch": 512, "workers": 2048})
-    check_left("after", after, between, {"lighttpd": 8192, "websocketd": 32768, "multiwatch": 256, "workers": 1024})
+    check_left("half-way", between, before, {"lighttpd": 32768, "websocketd": 65536, "multiwatch": 512, "workers": 2048, "endpoints": 65536})
+    check_left("after", after, between, {"lighttpd": 8192, "websocketd": 32768, "multiwatch": 256, "workers": 1024, "endpoints": 65536})
     check_alive(site)
+
+
+for way in WAYS:
+    tap.prefix = f"{way}: "
+    with sites.Site("lighttpd", way=way) as site:
+        check(site)
 tap.done()

@@ -55,7 +55,7 @@ def check_limit():
     reason = r" chat: 127\.0\.0\.1: a message is not published: more than 20 a second \(DUPLEX_MAX_PUBLISH\)"
     tap.ok(stack.wait_until(lambda: len(site.unexpected()) == 1) and site.unexpected(reason) == [], "one line says why a WebSocket ended, and whose message it was")
     tap.ok(0 < int(redis.ask("PTTL", "duplex:limit:127.0.0.1")) <= 2000, "the count of an address in Redis expires")
-    tap.ok(stack.wait_until(lambda: post("again")[0] == 202, 10), "after a pause the address may publish again")
+    tap.ok(stack.wait_until(lambda: post("again")[0] == 202), "after a pause the address may publish again")
     return reason
 
 

@@ -34,6 +34,7 @@ int main(void)
 	return websocket_run(view);
 }
 """
+MEASURED = ["-lgcov"] * (stack.BUILD.name == "coverage")  # what the library then needs
 BODIES = {
     "crash": "*nowhere = message.text[0];",
     "leave": "exit(3);",
@@ -87,7 +88,7 @@ with tempfile.TemporaryDirectory() as directory:
     for part in ("fcgi", "ws"):
         shutil.copytree(stack.BUILD / part, build / part, symlinks=True)
     for name, body in BODIES.items():
-        result = compile(VIEW.replace("BODY", body), "-o", build / "ws" / name, stack.BUILD / "libwebsocket.a", "-lmd", "-lresolv")
+        result = compile(VIEW.replace("BODY", body), "-o", build / "ws" / name, stack.BUILD / "libwebsocket.a", "-lmd", "-lresolv", *MEASURED)
         tap.equal((result.returncode, result.stderr), (0, b""), f"{name} is built without a warning")
     result = compile(VIEW.replace("BODY", 'websocket_send(ws, "Hello!\\n", 7);'), "-c", "-o", "/dev/null")
     tap.ok(b"[-Wunused-result]" in result.stderr, "the compiler warns of a websocket_send whose result is dropped")

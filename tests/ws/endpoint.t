@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """
-A further endpoint is one file, its view another one and a line in the route table. The examples of README.md and
+A further endpoint is one file, its view another one and a line in the route table. The first examples of README.md and
 ws/README.md are added to a copy of the tree, built by "make" and served, by an ordinary user and from a directory with a
 space in its name.
 """
@@ -47,7 +47,7 @@ async def converse(site, path, messages):
         answers = []
         for message in messages:
             await client.send(message)
-            answers.append(await asyncio.wait_for(client.recv(), 10))
+            answers.append(await asyncio.wait_for(client.recv(), 60))
         return answers
 
 
@@ -83,7 +83,7 @@ const char *answer(void)
 }
 """
 
-(name, source), (pushing, pushing_source) = examples("ws")
+(name, source), (pushing, pushing_source) = examples("ws")[:2]
 [(view_name, view)] = examples("fcgi")
 for example, text in ((name, source), (pushing, pushing_source)):
     short = len([line for line in text.splitlines() if line.strip() and line.strip() not in "{}"]) <= 12
@@ -129,6 +129,6 @@ with tempfile.TemporaryDirectory() as directory:
             asyncio.run(converse(site, "/echo", ["x" * 11]))
         except rfc6455.Closed:
             ended = True
-        tap.ok(ended and "more than 10 bytes" in site.log(), "WEBSOCKET_MAX_MESSAGE=10: eleven bytes end the connection")
+        tap.ok(ended and site.told("more than 10 bytes"), "WEBSOCKET_MAX_MESSAGE=10: eleven bytes end the connection")
         stack.finish(site, "more than 10 bytes")
 tap.done()

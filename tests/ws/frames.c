@@ -49,10 +49,7 @@ static const struct {
 			__VA_ARGS__ \
 		} \
 	}
-#define F(first, payload) \
-	{ \
-		first, payload, sizeof(payload) - 1 \
-	}
+#define F(first, payload) ROW(first, payload, sizeof(payload) - 1)
 	/* 1: lengths; 125 and 126 are told in different forms */
 	T("an empty text", "text[]", F(TEXT, "")),
 	T("a text", "text[Hello]", F(TEXT, "Hello")),
@@ -189,10 +186,7 @@ static const struct {
 	size_t length;
 	const char *events;
 } raw_table[] = {
-#define T(about, bytes, events) \
-	{ \
-		__LINE__, about, bytes, sizeof(bytes) - 1, events \
-	}
+#define T(about, bytes, events) ROW(__LINE__, about, bytes, sizeof(bytes) - 1, events)
 	/* the examples of RFC 6455 5.7, and the one in the head that a client masks */
 	T("5.7: a masked text", "\x81\x85\x37\xFA\x21\x3D\x7F\x9F\x4D\x51\x58", "text[Hello]"),
 	T("5.7: a masked pong", "\x8A\x85\x37\xFA\x21\x3D\x7F\x9F\x4D\x51\x58", "pong[Hello]"),
@@ -340,10 +334,7 @@ static const struct {
 	size_t length;
 	size_t good;
 } utf8_table[] = {
-#define T(text, good) \
-	{ \
-		__LINE__, text, sizeof(text) - 1, good \
-	}
+#define T(text, good) ROW(__LINE__, text, sizeof(text) - 1, good)
 #define VALID(text) T(text, sizeof(text) - 1)
 #define CUT(text) T(text, sizeof(text))
 	VALID("Hello-\xC2\xB5@\xC3\x9F\xC3\xB6\xC3\xA4\xC3\xBC\xC3\xA0\xC3\xA1-UTF-8!!"),

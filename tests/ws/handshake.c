@@ -29,10 +29,7 @@ static const struct {
 	const char *request;
 	size_t length;
 } table[] = {
-#define T(status, about, request) \
-	{ \
-		__LINE__, status, about, request, sizeof(request) - 1 \
-	}
+#define T(status, about, request) ROW(__LINE__, status, about, request, sizeof(request) - 1)
 	/* what is taken */
 	T(101, "a handshake", GET REST),
 	T(101, "frames may follow at once", GET REST "\x81\x80\0\0\0\0\r\n\r\n"),
@@ -318,10 +315,7 @@ static const struct {
 	const char *name;
 	const char *value; /* NULL: there is no such variable */
 } variables_table[] = {
-#define V(request, name, value) \
-	{ \
-		__LINE__, request, "echo", NULL, name, value \
-	}
+#define V(request, name, value) ROW(__LINE__, request, "echo", NULL, name, value)
 #define PATH(path, name, value) V("GET " path " HTTP/1.1\r\n" REST, name, value)
 	V(GET REST, "GATEWAY_INTERFACE", "CGI/1.1"),
 	V(GET REST, "SERVER_PROTOCOL", "HTTP/1.1"),
@@ -359,8 +353,12 @@ static const struct {
 	PATH("/%65ch%6F/x", "REQUEST_URI", "/%65ch%6F/x"),
 	PATH("/echoes/xecho/ech", "SCRIPT_NAME", ""),
 	PATH("/echoes/xecho/ech", "PATH_INFO", "/echoes/xecho/ech"),
-	PATH("/a%2Fecho", "SCRIPT_NAME", ""),
-	PATH("/a%2Fecho", "PATH_INFO", "/a/echo"),
+	PATH("/a%2Fecho", "SCRIPT_NAME", "/a/echo"),
+	PATH("/a%2Fecho", "PATH_INFO", ""),
+	PATH("/echo%2Fx/echo/secret", "SCRIPT_NAME", "/echo"),
+	PATH("/echo%2Fx/echo/secret", "PATH_INFO", "/x/echo/secret"),
+	PATH("/echo%2fecho", "PATH_INFO", "/echo"),
+	PATH("/ech/o%2Fechoes%2f", "SCRIPT_NAME", ""),
 	PATH("/", "PATH_INFO", "/"),
 	PATH("//echo//x", "SCRIPT_NAME", "//echo"),
 	PATH("//echo//x", "PATH_INFO", "//x"),
@@ -412,6 +410,15 @@ static const struct {
 	V(FIELD("X-Forwarded-For: 192.0.2.1 x"), "REMOTE_ADDR", NULL),
 	V(FIELD("X-Forwarded-For: 192.0.2.256"), "REMOTE_ADDR", NULL),
 	V(FIELD("X-Forwarded-For:"), "REMOTE_ADDR", NULL),
+	V(FIELD("X-Remote-User: alice"), "REMOTE_USER", "alice"),
+	V(FIELD("X_Remote_User: alice"), "REMOTE_USER", NULL),
+	V(FIELD("Remote-User: alice"), "REMOTE_USER", NULL),
+	V(FIELD("Authorization: Basic YWxpY2U6c2VjcmV0"), "REMOTE_USER", NULL),
+	V(FIELD("Forwarded: remote_user=\"alice\""), "REMOTE_USER", "alice"),
+	V(FIELD("Forwarded: remote_user=\"bob\"\r\nX-Remote-User: alice"), "REMOTE_USER", "alice"),
+	{__LINE__, FIELD("X-Remote-User: alice"), "echo", "127.0.0.1", "REMOTE_USER", NULL},
+	{__LINE__, FIELD("X-Remote-User: alice"), "echo", "127.0.0.1", "HTTP_X_REMOTE_USER",
+	 "alice"},
 	V(FIELD("X-Forwarded-For: 1111:2222:3333:4444:5555:6666:7777:8888:9999:0000:1111:2222"),
 	  "REMOTE_ADDR", NULL),
 	{__LINE__, FIELD("X-Forwarded-For: 10.9.8.7"), "echo", "192.0.2.1", "REMOTE_ADDR",

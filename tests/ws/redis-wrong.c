@@ -1,6 +1,7 @@
 /* Redis replies with something that it should not, or not at all: what came before has arrived
  * once, and the connection ends with the reason. */
 #include "push.h"
+#include "push/redis.h"
 #include "subscriber.h"
 #include "tap.h"
 
@@ -96,6 +97,7 @@ static void check_refused(const struct step *script, const char *reason)
 {
 	struct peer peer = connect_peer();
 
+	redis_rest("", 0); /* else what failed before would */
 	redis_play(script);
 	errno = 0;
 	ok(websocket_subscribe(peer.ws, "room", "-0") == -1 && errno == EIO,
@@ -136,6 +138,7 @@ static void check_all_refusals(void)
 
 static void check_publish(const struct step *script, int error, const char *name)
 {
+	redis_rest("", 0);
 	redis_play(script);
 	errno = 0;
 	int result = websocket_publish("room", "hello", 5);
@@ -232,6 +235,25 @@ static void check_addresses(void)
 	setenv("DUPLEX_REDIS", redis.path, 1);
 }
 
+/* Who comes right after one whom Redis kept waiting need not wait. */
+static void check_rest(void)
+{
+	static const struct step nothing[] = {{0}};
+	static const struct step taken[] = {PING, {PUBLISH, BULK(3, "1-0"), AT_ONCE}, {0}};
+	struct peer peer = connect_peer();
+
+	redis_play(nothing);
+	redis_rest("it hangs", 60000);
+	ok(websocket_subscribe(peer.ws, "room", "-0") == -1 && errno == EIO,
+	   "a Redis that rests lets no client subscribe");
+	has_failed(&peer, EIO, "it hangs", "a Redis that rests");
+	ok(websocket_publish("room", "hello", 5) == -1 && errno == EIO,
+	   "a Redis that rests takes no message");
+	is_played("a Redis that rests");
+	disconnect(&peer);
+	check_publish(taken, 0, "Redis no longer rests");
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -244,6 +266,7 @@ int main(void)
 	check_all_publishing();
 	check_one_connection();
 	check_addresses();
+	check_rest();
 	redis_close();
 	return done();
 }

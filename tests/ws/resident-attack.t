@@ -93,7 +93,7 @@ def use(client, number):
 
 print(f"# SEED={SEED} ATTACKS={ATTACKS}")
 with Endpoint(stack.BUILD / "tests/views", workers=2, WEBSOCKET_MAX_PER_ADDRESS="0", WEBSOCKET_MAX_MESSAGE="100000", WEBSOCKET_MAX_MEMORY="8000000",
-              WEBSOCKET_PING_SECONDS="1", WEBSOCKET_HANDSHAKE_SECONDS="1") as views:
+              WEBSOCKET_PING_SECONDS="3", WEBSOCKET_HANDSHAKE_SECONDS="1") as views:
     friends = [views.connect("/views/echo") for _ in range(6)]
     attackers = []
     served = wrong = 0

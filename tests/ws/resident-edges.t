@@ -3,6 +3,7 @@
 The resident way at its edges: what a view may do once its connection is over, clients that half leave, that do not read or
 that ping without end, messages in hand while a send waits, a stop in every state, and a log that a client cannot flood.
 """
+import contextlib
 import re
 import signal
 import socket
@@ -80,7 +81,7 @@ def check_views_that_do_not_wait():
         busy = views.connect("/views/poll-busy", after=frames.text(b"is never read") * 10)
         check_served(views, "/views/poll-busy with messages that it does not read")
         busy.close()
-        tap.ok(stack.wait_until(lambda: views.figures()[:2] == [0, 0], 30), "nothing of them is left")
+        tap.ok(stack.wait_until(lambda: views.figures()[:2] == [0, 0]), "nothing of them is left")
 
 
 def check_half_closed():
@@ -124,12 +125,28 @@ def check_bounded_output():
             tap.equal(other.frame(), (TEXT, b"hi"), f"{name}: another client is served")
             for client in clients:
                 client.close()
-            tap.ok(stack.wait_until(lambda: echo.figures()[:2] == [1, 0], 30), f"{name}: nothing of them is left")
+            tap.ok(stack.wait_until(lambda: echo.figures()[:2] == [1, 0]), f"{name}: nothing of them is left")
     with Endpoint(WEBSOCKET_MAX_MESSAGE="65536") as echo:
         client = echo.connect()
         fill(client, frames.frame(PING, b"x" * 125) * 500, 5)
         waits = echo.figures()[1]
         tap.ok(waits < 3 << 20, f"without much memory in use, pings make {waits} bytes wait, 16 messages of the largest size")
+
+
+def check_slow_reader():
+    """What a client takes slowly, while more of it comes, arrives whole and in order."""
+    with Endpoint() as echo:
+        client = echo.connect()
+        sent = [(TEXT, b"%d " % number * (number % 2000 + 1)) for number in range(1000)]
+        data = b"".join(frames.text(payload) for _, payload in sent)
+        client.socket.settimeout(0.01)
+        while data:
+            with contextlib.suppress(TimeoutError):
+                data = data[client.socket.send(data[:16384]):]
+                client.arrived += client.socket.recv(5000)  # a third of what is sent
+        client.socket.settimeout(30)
+        tap.ok([client.frame() for _ in sent] == sent, "a client that reads a third as fast as it sends gets each message whole and in order")
+        client.close()
 
 
 def check_pings():
@@ -228,6 +245,7 @@ check_views_that_do_not_wait()
 check_half_closed()
 check_holding()
 check_bounded_output()
+check_slow_reader()
 check_pings()
 check_stops()
 check_log()

@@ -224,9 +224,32 @@ static void check_socket(void)
 	   "websocket_wait returns WEBSOCKET_CLOSED when the socket is closed");
 	disconnect(&peer);
 }
+
+/* websocketd has put the web server's header into the environment */
+static void check_user(void)
+{
+	struct peer peer = connect_peer(10);
+
+	setenv("REMOTE_USER", "mallory", 1);
+	ok(websocket_variable(peer.ws, "REMOTE_USER") == NULL,
+	   "REMOTE_USER of the environment is not the user of a connection");
+	setenv("HTTP_X_REMOTE_USER", "alice", 1);
+	ok(strcmp(websocket_variable(peer.ws, "REMOTE_USER"), "alice") == 0,
+	   "the web server's X-Remote-User is REMOTE_USER");
+	setenv("HTTP_X_REMOTE_USER", "", 1);
+	setenv("HTTP_FORWARDED", "remote_user=\"bob\"", 1);
+	ok(strcmp(websocket_variable(peer.ws, "REMOTE_USER"), "bob") == 0,
+	   "the user in the web server's Forwarded is REMOTE_USER");
+	unsetenv("HTTP_X_REMOTE_USER");
+	unsetenv("HTTP_FORWARDED");
+	unsetenv("REMOTE_USER");
+	disconnect(&peer);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
+	check_user();
 	check_messages();
 	check_timeout();
 	check_send();

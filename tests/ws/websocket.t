@@ -1,9 +1,8 @@
 #!/usr/bin/python3
 """The WebSocket endpoint through lighttpd and websocketd."""
 import asyncio
-import re
+import fcntl
 import sys
-import time
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
@@ -11,7 +10,7 @@ import rfc6455
 import stack
 import tap
 
-CLIENTS = {"asan": 200, "valgrind": 20}.get(stack.BUILD.name, 1000)
+CLIENTS = {"asan": 200, "valgrind": 20, "qemu": 50}.get(stack.BUILD.name, 1000)
 
 
 def connect(path="/echo", **options):
@@ -52,6 +51,8 @@ async def check_handshake():
     tap.equal(await status_of_handshake("/echo", origin=f"http://localhost:{site.port}"), 101, "a handshake with our own Origin by another name of the host is accepted")
     for origin in ("http://evil.example", "http://127.0.0.1.evil.example", "http://evil.example/?127.0.0.1", "null", "file://"):
         tap.equal(await status_of_handshake("/echo", origin=origin), 403, f"Origin {origin} is refused")
+        line = f'duplex: 127.0.0.1: WebSocket refused, its Origin is not one of ours: Origin "{origin}", Host "127.0.0.1:{site.port}"'
+        tap.ok(stack.wait_until(lambda: site.log().splitlines().count(line) == 1), f"the log has one line for the refused Origin {origin}")
 
 
 async def ending_of(socket):
@@ -59,7 +60,7 @@ async def ending_of(socket):
     received = []
     try:
         while True:
-            received.append(await asyncio.wait_for(socket.recv(), 10))
+            received.append(await asyncio.wait_for(socket.recv(), 60))
     except rfc6455.Closed:
         return received, socket.close_code
 
@@ -72,10 +73,8 @@ async def check_invalid_utf8():
             tap.equal(await echo(socket, "good"), "good", f"before {name}, which is not UTF-8, the connection works")
             await socket.send_bytes(frames.text(payload))
             await socket.send_bytes(frames.text(b"more"))
-            start = time.monotonic()
             tap.equal(await ending_of(socket), ([], 1006), f"{name}, which is not UTF-8, ends the connection with no output")
-            tap.ok(time.monotonic() - start < 1, f"{name}, which is not UTF-8, ends the connection within a second")
-    tap.equal(len(re.findall(r"echo: 127\.0\.0\.1: the client sent text that is not valid UTF-8", site.log())), len(table),
+    tap.equal(site.told("echo: 127.0.0.1: the client sent text that is not valid UTF-8", len(table)), len(table),
               "the log has a line for each text that was not UTF-8, with the client's address")
 
 
@@ -85,17 +84,24 @@ async def check_limit():
         pid = site.endpoints()[0]
         await socket.send("x" * 1048577)
         tap.equal(await ending_of(socket), ([], 1006), "a message one byte longer than the limit ends the connection")
-    tap.ok("the client sent a message of more than 1048576 bytes (WEBSOCKET_MAX_MESSAGE)" in site.log(), "the log says that a message was longer than the limit")
-    tap.ok(stack.wait_until(lambda: not stack.is_alive(pid), 1), "the process of a client that broke the limit is gone within a second")
+    tap.equal(site.told("the client sent a message of more than 1048576 bytes (WEBSOCKET_MAX_MESSAGE)"), 1, "the log says that a message was longer than the limit")
+    tap.ok(stack.wait_until(lambda: not stack.is_alive(pid)), "the process of a client that broke the limit is gone")
+
+
+def half_a_pipe():
+    """How much the pipe of the newest endpoint takes, by half. A user who has many pipes gets small ones: pipe(7), pipe-user-pages-soft."""
+    with open(f"/proc/{max(site.endpoints())}/fd/0", "rb") as pipe:
+        return fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) // 2
 
 
 async def check_binary():
-    for payload in (b"\0", b"BIN", b"valid text", b"x" * 30000):
+    for payload in (b"\0", b"BIN", b"valid text", None):
         async with connect() as socket:
             tap.equal(await echo(socket, "good"), "good", "before a binary message the connection works")
+            payload = payload or b"x" * (half_a_pipe() - 1)
             await socket.send(payload)
             tap.equal(await ending_of(socket), ([], 1006), f"a binary message of {len(payload)} bytes ends the connection")
-    tap.equal(len(re.findall(r"echo: 127\.0\.0\.1: the client sent a binary message", site.log())), 4, "the log has a line for each binary message")
+    tap.equal(site.told("echo: 127.0.0.1: the client sent a binary message", 4), 4, "the log has a line for each binary message")
 
 
 async def check_many():
@@ -118,7 +124,7 @@ async def check_many():
     tap.equal(len(site.endpoints()), CLIENTS, f"{CLIENTS} connections open at once")
     release.set()
     tap.ok(all(await asyncio.gather(*tasks)), f"each of {CLIENTS} clients got its own message back")
-    tap.ok(stack.wait_until(lambda: not site.endpoints(), 10), f"when {CLIENTS} clients are gone, no process is left")
+    tap.ok(stack.wait_until(lambda: not site.endpoints()), f"when {CLIENTS} clients are gone, no process is left")
 
 
 async def main():
@@ -132,5 +138,5 @@ async def main():
 
 with stack.Stack() as site:
     asyncio.run(main())
-    stack.finish(site, r"echo: 127\.0\.0\.1: the client sent")
+    stack.finish(site, r"echo: 127\.0\.0\.1: the client sent", "WebSocket refused, its Origin is not one of ours: Origin ")
 tap.done()

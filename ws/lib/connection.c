@@ -1,4 +1,5 @@
 #include "connection.h"
+#include "clock.h"
 #include "frames.h"
 #include "utf8.h"
 
@@ -6,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 void connection_init(struct websocket *ws, const struct carrier *carrier)
 {
@@ -40,7 +40,7 @@ void connection_log(struct websocket *ws, const char *text)
 int connection_feed(struct websocket *ws, struct feed *feed)
 {
 	ws->feed = feed;
-	if (ws->carrier->watch_feed(ws) == 0)
+	if (ws->carrier->watch_feed == NULL || ws->carrier->watch_feed(ws) == 0)
 		return 0;
 	ws->feed = NULL;
 	return -1;
@@ -58,41 +58,39 @@ static enum websocket_event next(struct websocket *ws, struct websocket_message 
 	return ws->ended || ws->input_ended ? WEBSOCKET_CLOSED : WEBSOCKET_NONE;
 }
 
-/* of the clock; -1 if there is none, and then no time is left */
-static long long milliseconds(void)
+/* the time that is left, or that until the feed is due if that is less */
+static int limit_to_feed(const struct feed *feed, int timeout_ms)
 {
-	struct timespec now;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &now) < 0)
-		return -1;
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+	if (feed == NULL || feed->due_ms == 0 || timeout_ms == 0)
+		return timeout_ms;
+	int left = clock_left_ms(feed->due_ms);
+	return timeout_ms < 0 || left < timeout_ms ? left : timeout_ms;
 }
 
-/* what is left of the time until the deadline */
-static int time_left(long long deadline)
+static bool is_due(const struct feed *feed)
 {
-	long long now = milliseconds();
-
-	return now >= 0 && now < deadline ? (int)(deadline - now) : 0;
+	return feed && feed->due_ms && clock_now_ms() >= feed->due_ms;
 }
 
 /* waits, and lets the feed send what it has */
 static int wait_and_feed(struct websocket *ws, struct pollfd *set, size_t count, int timeout_ms)
 {
-	int ready = ws->carrier->wait(ws, set, count, timeout_ms);
+	int ready = ws->carrier->wait(ws, set, count, limit_to_feed(ws->feed, timeout_ms));
+	bool is_ready = ws->feed_is_ready;
 
-	if (ws->feed_is_ready && !ws->ended && !ws->input_ended)
-		ws->feed->deliver(ws);
 	ws->feed_is_ready = false;
+	if ((is_ready || is_due(ws->feed)) && !ws->ended && !ws->input_ended)
+		ws->feed->deliver(ws);
 	return ready;
 }
 
 enum websocket_event websocket_wait(struct websocket *ws, struct websocket_message *message,
 				    int timeout_ms)
 {
-	long long deadline = timeout_ms > 0 ? milliseconds() + timeout_ms : 0;
+	long long deadline = timeout_ms > 0 ? clock_now_ms() + timeout_ms : 0;
 
-	if (ws->feed) /* else a client that never pauses would keep it out */
+	if (ws->feed && (ws->feed->fd >= 0 ||
+			 ws->feed->wants_room)) /* a client that never pauses would keep it out */
 		wait_and_feed(ws, NULL, 0, 0);
 	enum websocket_event event = next(ws, message);
 	while (event == WEBSOCKET_NONE) {
@@ -101,7 +99,7 @@ enum websocket_event websocket_wait(struct websocket *ws, struct websocket_messa
 		if (timeout_ms == 0)
 			break;
 		if (timeout_ms > 0)
-			timeout_ms = time_left(deadline);
+			timeout_ms = clock_left_ms(deadline);
 	}
 	return event;
 }
@@ -113,7 +111,7 @@ enum websocket_event websocket_read(struct websocket *ws, struct websocket_messa
 
 int websocket_poll(struct websocket *ws, struct pollfd *set, size_t count, int timeout_ms)
 {
-	long long deadline = timeout_ms > 0 ? milliseconds() + timeout_ms : 0;
+	long long deadline = timeout_ms > 0 ? clock_now_ms() + timeout_ms : 0;
 
 	for (;;) {
 		bool is_over = ws->ended || ws->input_ended;
@@ -123,7 +121,7 @@ int websocket_poll(struct websocket *ws, struct pollfd *set, size_t count, int t
 		if (ready != 0 || has_input || timeout_ms == 0)
 			return ready;
 		if (timeout_ms > 0)
-			timeout_ms = time_left(deadline);
+			timeout_ms = clock_left_ms(deadline);
 	}
 }
 

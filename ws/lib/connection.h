@@ -12,9 +12,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* what sends to the client of its own accord while the view waits; push.c has one */
+/* what sends to the client of its own accord while the view waits; push/ has two */
 struct feed {
-	int fd;
+	int fd;           /* or -1 */
+	bool wants_room;  /* deliver is called again once little of what was sent waits */
+	long long due_ms; /* when deliver is called at the latest, by clock_now_ms; 0 for never */
 	void (*deliver)(struct websocket *ws); /* is called when fd is readable */
 	void (*release)(struct feed *feed);    /* is called once, at the end */
 };
@@ -45,8 +47,16 @@ struct carrier {
 	/* false if the log is to get no more lines just now; NULL if it always may */
 	bool (*may_log)(struct websocket *ws);
 	int (*descriptor)(struct websocket *ws);
-	/* waits for the feed of the connection from now on: 0, or -1 with errno set */
+	/* waits for the feed of the connection from now on: 0, or -1 with errno set; NULL if no
+	 * feed has a descriptor */
 	int (*watch_feed)(struct websocket *ws);
+	/* The two for what is no view. NULL where a process serves one client. */
+	/* Sends whole frames after what was sent before, without waiting; a connection that is
+	 * about to end gets no more. 0, or -1 with errno ENOBUFS if too much waits for this client,
+	 * or for all. */
+	int (*append)(struct websocket *ws, const char *frames, size_t length);
+	/* lets the view know of a connection_end, and sends a close frame with this code */
+	void (*cut)(struct websocket *ws, int code);
 };
 
 struct websocket {
@@ -61,6 +71,7 @@ struct websocket {
 	bool ended;          /* it is over in both directions */
 	bool is_closed;      /* and the carrier holds nothing more */
 	bool refusal_logged; /* the log has told of a text that was not sent */
+	bool end_logged;     /* and why the connection ended */
 	char reason[192];    /* why it ended with an error, in English */
 };
 

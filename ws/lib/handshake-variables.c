@@ -2,6 +2,7 @@
  * last is empty */
 #include "field.h"
 #include "handshake.h"
+#include "user.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -65,24 +66,39 @@ static void put_decoded(struct block *block, const char *name, struct span path)
 	put(block, '\0');
 }
 
-/* true if a segment of a path is that text once it is decoded */
-static bool is_decoded(struct span segment, const char *text)
+/* Takes the next segment off a path, with the slash behind it: where the segment ends. *is_name
+ * tells whether it is that name once it is decoded. */
+static const char *next_segment(struct span *path, const char *name, bool *is_name)
 {
-	for (; segment.length > 0 && *text; text++)
-		if (next_decoded(&segment) != *text)
-			return false;
-	return segment.length == 0 && *text == '\0';
+	*is_name = true;
+	while (path->length > 0) {
+		/* cppcheck-suppress variableScope ; next_decoded moves the path on */
+		const char *end = path->bytes;
+		char c = next_decoded(path);
+		if (c == '/') {
+			*is_name = *is_name && *name == '\0';
+			return end;
+		}
+		*is_name = *is_name && *name && *name == c;
+		name += *is_name;
+	}
+	*is_name = *is_name && *name == '\0';
+	return path->bytes;
 }
 
-/* how much of a path is that of the script: up to the first segment of the program's name, or 0 */
+/* How much of a path is that of the script: up to the first segment of the program's name, or 0. An
+ * escaped slash counts: the web server has decoded the path before it chose the program and applied
+ * its access rules. */
 static size_t script_length(struct span path, const char *program)
 {
 	struct span rest = path;
-	struct span segment;
 
-	while (span_cut(&rest, '/', &segment))
-		if (is_decoded(segment, program))
-			return (size_t)(segment.bytes + segment.length - path.bytes);
+	while (rest.length > 0) {
+		bool is_script;
+		const char *end = next_segment(&rest, program, &is_script);
+		if (is_script)
+			return (size_t)(end - path.bytes);
+	}
 	return 0;
 }
 
@@ -188,6 +204,16 @@ static void put_address(struct block *block, struct span fields, const char *add
 		put_variable(block, "REMOTE_ADDR", span_of(address));
 }
 
+/* over TCP any program of the machine could pretend to be the web server */
+static void put_user(struct block *block, struct span fields, const char *address)
+{
+	char name[USER_NAME_SIZE];
+
+	if (address == NULL &&
+	    user_name(last_value(fields, "X-Remote-User"), last_value(fields, "Forwarded"), name))
+		put_variable(block, "REMOTE_USER", span_of(name));
+}
+
 /* The authority of the target goes before Host (RFC 9112 3.2.2). The port is that of http unless it
  * is told: nothing else is known of what the client connected to. */
 static void put_server(struct block *block, struct span fields, const struct target *target)
@@ -236,6 +262,7 @@ static void put_all(struct block *block, struct span head, const char *program, 
 	put_target(block, &target, program);
 	put_server(block, head, &target);
 	put_address(block, head, address);
+	put_user(block, head, address);
 	put_fields(block, head);
 	put(block, '\0');
 }

@@ -69,10 +69,11 @@ int handshake_parse(struct handshake *handshake, const char *head, size_t length
  * The CGI variables (RFC 3875 4.1) of a head that is complete, in one block from malloc that the
  * caller frees; NULL with errno ENOMEM if memory is short.
  *
- * SCRIPT_NAME ends with the first segment of the path that is program; PATH_INFO is the rest, and
- * all of the path if there is no such segment. Both are decoded. REMOTE_ADDR is address, or if that
+ * SCRIPT_NAME ends with the first segment of the decoded path that is program; PATH_INFO is the
+ * rest, and all of the path if there is no such segment. REMOTE_ADDR is address, or if that
  * is NULL, as over a UNIX socket, the last of X-Forwarded-For, which the web server has added; it
- * is missing if that is not an IP address. Fields of one name are joined. A field whose name has an
+ * is missing if that is not an IP address. REMOTE_USER is there over a UNIX socket, if the web
+ * server has told it (user.h). Fields of one name are joined. A field whose name has an
  * underscore is left out, as it would pass for another, and so is Proxy, as programs take
  * HTTP_PROXY for their own setting.
  */

@@ -1,4 +1,5 @@
 /* what websocketd has done and told before the program began: the handshake and its variables */
+#include "field.h"
 #include "lines.h"
 
 #include <errno.h>
@@ -14,6 +15,46 @@ bool lines_is_started_by_websocketd(void)
 	const char *interface = getenv("GATEWAY_INTERFACE");
 
 	return interface && strncmp(interface, gateway, sizeof gateway - 1) == 0;
+}
+
+/* decodes the escapes of a path in its place; websocketd has refused one that is cut */
+static void decode(char *path)
+{
+	char *to = path;
+
+	for (; *path; path++) {
+		bool is_escape = *path == '%' && hex_digit(path[1]) >= 0 && hex_digit(path[2]) >= 0;
+		*to = *path;
+		if (is_escape) {
+			*to = (char)(hex_digit(path[1]) << 4 | hex_digit(path[2]));
+			path += 2;
+		}
+		to++;
+	}
+	*to = '\0';
+}
+
+/*
+ * websocketd trims a variable, and makes a space of a CR or an LF in it: to the program the path
+ * /chat/a%20 would be /chat/a, which an access rule of the web server may not let pass. REQUEST_URI
+ * is escaped, and still has it all.
+ */
+int lines_restore_path(void)
+{
+	const char *script = getenv("SCRIPT_NAME");
+	const char *uri = getenv("REQUEST_URI");
+	int result = 0;
+
+	if (script == NULL || uri == NULL)
+		return 0;
+	char *path = strndup(uri, strcspn(uri, "?"));
+	if (path == NULL)
+		return -1;
+	decode(path);
+	if (strncmp(path, script, strlen(script)) == 0)
+		result = setenv("PATH_INFO", path + strlen(script), 1);
+	free(path);
+	return result;
 }
 
 /* websocketd has answered the handshake before the program began */
@@ -36,10 +77,24 @@ int lines_refuse(struct websocket *ws, int status)
 	return 0;
 }
 
+static struct span environment(const char *name)
+{
+	const char *value = getenv(name);
+
+	return span_of(value ? value : "");
+}
+
+/* websocketd makes variables of headers alone: the user is in one that the web server has set */
 const char *lines_variable(struct websocket *ws, const char *name)
 {
-	(void)ws;
-	return getenv(name);
+	struct lines *lines = (struct lines *)ws;
+
+	if (strcmp(name, "REMOTE_USER") != 0)
+		return getenv(name);
+	return user_name(environment("HTTP_X_REMOTE_USER"), environment("HTTP_FORWARDED"),
+			 lines->user)
+		       ? lines->user
+		       : NULL;
 }
 
 /* the address that the nearest proxy saw, or the one that websocketd saw, if it looks like one */

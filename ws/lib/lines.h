@@ -7,6 +7,7 @@
 
 #include "connection.h"
 #include "inbox.h"
+#include "user.h"
 
 struct lines {
 	struct websocket ws;
@@ -17,8 +18,9 @@ struct lines {
 	int events;       /* the epoll descriptor of websocket_fd, or -1 */
 	int ready;        /* one of its descriptors: readable if there is something to return */
 	size_t half_pipe; /* half of the size of the pipe that in is; 0 if it is not a pipe */
-	size_t bytes_since_empty; /* bytes read since that pipe was last seen empty */
-	bool peer_hung_up;        /* the other end of in is closed, though not all may be read */
+	size_t bytes_since_empty;  /* bytes read since that pipe was last seen empty */
+	bool peer_hung_up;         /* the other end of in is closed, though not all may be read */
+	char user[USER_NAME_SIZE]; /* REMOTE_USER, once it was asked for */
 };
 
 /* lets the descriptor of websocket_fd be readable if there is something to return */
@@ -26,6 +28,10 @@ void lines_announce(struct lines *lines);
 
 /* true if GATEWAY_INTERFACE (RFC 3875 4.1.4) is websocketd's */
 bool lines_is_started_by_websocketd(void);
+
+/* Sets PATH_INFO to what the client asked for, where websocketd has changed it. Returns 0, or -1
+ * with errno set. */
+int lines_restore_path(void);
 
 /* the operations that concern the handshake, which lines-gateway.c has */
 int lines_accept(struct websocket *ws, const char *protocol);

@@ -34,7 +34,9 @@ bool websocket_is_channel(const char *name);
 
 /*
  * Subscribes the client to a channel. While this program waits or reads, the
- * client gets what is published on the channel, in order and each message once.
+ * client gets what is published on the channel, in order and each message once. In a
+ * resident process all subscribers of a channel share one connection to Redis, and
+ * this call and those below hold up no other client.
  * Each is one message to the client, a line of JSON:
  * {"id":"1700000000000-0","text":"hello"}. Where messages may be missing, the line
  * {"gap":"1700000000000-0"} comes before the next one, with the id of the message
@@ -52,8 +54,13 @@ bool websocket_is_channel(const char *name);
  *   EIO      Redis cannot be reached; the connection is over, websocket_reason tells why
  *   ENOMEM   memory is short; the connection is over
  * Later the connection ends with WEBSOCKET_ERROR and
- *   EIO        if Redis is lost;
+ *   EIO        if Redis is lost, or hangs: that is noticed within 2 seconds in a resident
+ *              process, and within 11 in one that serves one client;
+ *   ENOBUFS    if the client is behind by more than a MiB in a resident process, or its
+ *              memory for all clients is short;
  *   ETIMEDOUT  if the client takes nothing for 30 seconds.
+ * Resident, the close code is then 1013 but for the last: the client may come back
+ * with the id of the last message that it got.
  * After this call websocket_read and websocket_wait may wait for the client as
  * websocket_send does, whatever the timeout.
  */
@@ -62,8 +69,8 @@ int websocket_subscribe(struct websocket *ws, const char *channel, const char *a
 /*
  * Publishes length bytes at text on the channel. The connection to Redis is
  * kept from one call to the next, so only one thread may call this. SIGPIPE must
- * be ignored, as it is under websocket_run. If Redis does not answer, each step
- * (to connect, to be answered) waits for a second. Returns 0, or -1 with errno
+ * be ignored, as it is under websocket_run. If Redis does not answer, it waits for a
+ * second, and for another second all calls fail at once. Returns 0, or -1 with errno
  * set:
  *   EINVAL    channel is not a valid name
  *   EMSGSIZE  the text is longer than 16384 bytes

@@ -1,18 +1,17 @@
 #include "crash.h"
 #include "lines.h"
+#include "process.h"
+#include "resident/helper.h"
 #include "resident/serve.h"
 #include "settings.h"
 
 #include <errno.h>
 #include <malloc.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,18 +28,6 @@ static int watch_signals(void)
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -1;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/*
- * A process of this policy, when a message wakes it, does not break off the one that runs. That
- * one, websocketd or Redis, gets on with what it has, and more messages come at a time. The price
- * is paid beside a program that computes without a pause: Linux before 6.6 lets that have its
- * slice, some milliseconds, first. musl has these functions in name only.
- */
-static void set_batch_policy(void)
-{
-	if (syscall(SYS_sched_getscheduler, 0) == SCHED_OTHER)
-		syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &(struct sched_param){0});
 }
 
 /* Closes the pipes and waits a little: websocketd logs an error for a pipe whose process is gone
@@ -97,19 +84,14 @@ static int started_by_hand(const char *name)
 	return 2;
 }
 
-static bool is_given_listening_socket(void)
-{
-	int listening = 0;
-	socklen_t size = sizeof listening;
-
-	return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 &&
-	       listening;
-}
-
 #ifndef __GLIBC__ /* musl has no makecontext(3) */
 bool serve_is_running(void)
 {
 	return false;
+}
+
+void helper_prepare(void)
+{
 }
 
 int serve(const char *name, const struct limits *limits, void (*view)(struct websocket *ws))
@@ -164,7 +146,7 @@ int websocket_run(void (*view)(struct websocket *ws))
 	size_t least;
 	size_t most;
 
-	if (!by_websocketd && !is_given_listening_socket())
+	if (!by_websocketd && !process_has_listening_socket())
 		return started_by_hand(name);
 	const char *wrong = settings_read(&limits, &least, &most);
 	if (wrong) {
@@ -175,7 +157,11 @@ int websocket_run(void (*view)(struct websocket *ws))
 #ifdef M_MMAP_THRESHOLD
 	mallopt(M_MMAP_THRESHOLD, 65536); /* else glibc keeps what large messages took */
 #endif
-	set_batch_policy();
+	process_set_batch_policy();
+	if (by_websocketd && lines_restore_path() < 0) {
+		fprintf(stderr, "%s: PATH_INFO cannot be set: %s\n", name, strerror(errno));
+		return 1;
+	}
 	if (by_websocketd)
 		return serve_one(name, limits.max_message, view);
 	int status = serve(name, &limits, view);

@@ -14,13 +14,13 @@
  *		return websocket_run(greet);
  *	}
  *
- * The same program runs in two ways, and looks by itself which it is to be:
+ * The same program runs in two ways, and finds out by itself which one it is to be:
  *   by websocketd  one process for each client, as CGI has it
  *   resident       one process for all its clients, as FastCGI has it, if standard input is a
  *                  listening socket; there the view of each client runs as a coroutine
  *
  * A view is a function that has the connection of one client and returns when it
- * has done with it. In a resident process a view lets the others go on while it
+ * is done with it. In a resident process a view lets the others go on while it
  * is in websocket_wait, websocket_send, websocket_poll or a function of push.h,
  * and only then. So it must not block elsewhere (sleep, a query of a database):
  * that would stop every client of its worker. It must not end the process, nor
@@ -32,10 +32,10 @@
  * contain a newline, which websocketd takes for the end of the message, and
  * binary messages can be neither received nor sent.
  *
- * No function here blocks but websocket_wait, websocket_send, websocket_send_binary
- * and websocket_poll, and none of them blocks the client's own sending: while they
- * wait, they take in what it sends, up to a limit. (A program that only writes
- * while websocketd writes to it hangs, and with it the connection, for ever.)
+ * Only websocket_wait, websocket_send, websocket_send_binary and websocket_poll
+ * block, and none of them keeps the client from sending: while they wait, they
+ * take in what it sends, up to a limit. (A program that only writes while
+ * websocketd writes to it hangs, and with it the connection, for ever.)
  *
  * A struct websocket belongs to one thread, in a resident process to its view.
  * There is no other state: no function sets a global variable or the locale, and
@@ -137,15 +137,21 @@ int websocket_run(void (*view)(struct websocket *ws));
 
 /*
  * A variable of the handshake, as CGI names them (RFC 3875 4.1): REMOTE_ADDR,
- * QUERY_STRING, PATH_INFO, and HTTP_USER_AGENT and so on for each header. NULL if
- * there is none. The string belongs to the library, and stays as long as ws does.
+ * QUERY_STRING, PATH_INFO, REMOTE_USER, and HTTP_USER_AGENT and so on for each header.
+ * NULL if there is none. The string belongs to the library, and stays as long as ws does.
+ * REMOTE_USER is who has logged in at the web server, of at most 255 bytes. It comes from
+ * X-Remote-User or, from lighttpd, from Forwarded, which the configurations in conf/ take
+ * from no client: one of your own must not either.
  *   resident       REMOTE_ADDR is the client's address as the web server saw it. A header whose
- *                  name has an underscore, and Proxy, are left out.
+ *                  name has an underscore, and Proxy, are left out. There is no REMOTE_USER
+ *                  over TCP, where other programs can pretend to be the web server.
  *   by websocketd  REMOTE_ADDR is the web server's, and the last address of
  *                  HTTP_X_FORWARDED_FOR the client's; there is no HTTP_HOST.
  *                  HTTP_ORIGIN is the web server's own, which websocketd asks for:
  *                  the client's is HTTP_X_ORIGIN, if it sent one (not by lighttpd,
  *                  which cannot tell it).
+ *                  PATH_INFO is made of REQUEST_URI, as websocketd's own lacks white space
+ *                  at its end.
  */
 const char *websocket_variable(struct websocket *ws, const char *name);
 
@@ -198,8 +204,8 @@ size_t websocket_count_messages(struct websocket *ws);
 bool websocket_has_messages(struct websocket *ws);
 
 /*
- * Waits for descriptors of the view's own beside the client: poll(2) of a set of count, which
- * keeps the client served and, in a resident process, lets the others go on. Returns
+ * Waits for descriptors of the view's own beside the client, as poll(2) does for a set of count.
+ * Meanwhile the client stays served and, in a resident process, the others go on. Returns
  *   > 0  so many of the set have revents
  *   0    the time is up, or websocket_read has something to return: a message came, or the
  *        connection is over
@@ -243,15 +249,15 @@ void websocket_close(struct websocket *ws);
  */
 int websocket_close_with(struct websocket *ws, int code, const char *reason);
 
-/* The code that the client closed with, 1005 if it gave none; 1006 if the connection was lost, is
- * closed by this side, and by websocketd always; 0 while it is open. */
+/* The code that the client closed with: 1005 if it gave none; 1006 if the connection was lost or
+ * this side closed it, and always by websocketd; 0 while it is open. */
 int websocket_close_code(struct websocket *ws);
 
 /* after WEBSOCKET_ERROR, its cause in English, in memory of the library; otherwise NULL */
 const char *websocket_reason(struct websocket *ws);
 
 /*
- * A descriptor to poll beside others of your own, where websocket_poll does not do.
+ * A descriptor to poll beside others of your own, where websocket_poll does not suit.
  * It is readable when there may be something to read, or the connection is over:
  * then call websocket_read. Do not read from it. It belongs to ws. -1 with errno set
  * if it cannot be made, and ENOTSUP in a resident process.

@@ -86,18 +86,19 @@ int channel_read(struct redis *redis, const char *name, const char *after,
 	size_t left = STREAM_BATCH;
 	size_t wanted;
 	bool is_gap;
+	bool is_enough;
 
 	if (channel_find_start(redis, name, after, id, &is_gap) < 0)
 		return -1;
-	if (is_gap)
-		function(context, after, NULL, 0);
+	if (is_gap && !function(context, after, NULL, 0))
+		return 0;
 	do { /* again where another program's entries are among them: there may be messages behind
 	      */
 		wanted = left;
 		if (stream_read(redis, name, id, wanted, &reply) < 0 ||
 		    stream_entries(redis, reply, &entries) < 0)
 			return -1;
-		left -= stream_take(entries, function, context, id);
-	} while (left > 0 && redis_count(entries) >= wanted);
+		left -= stream_take(entries, function, context, id, &is_enough);
+	} while (left > 0 && !is_enough && redis_count(entries) >= wanted);
 	return 0;
 }

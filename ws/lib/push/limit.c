@@ -1,5 +1,6 @@
 #include "limit.h"
 #include "memory.h"
+#include "network.h"
 #include "settings.h"
 
 #include <arpa/inet.h>
@@ -47,28 +48,20 @@ size_t limit_rate(void)
 	return settings_read_one(VARIABLE, &setting) ? setting.value : setting.usual;
 }
 
-void limit_write_network(const char *address, char network[LIMIT_NETWORK_SIZE])
+void limit_write_network(const char *address, char text[LIMIT_NETWORK_SIZE])
 {
-	char text[INET6_ADDRSTRLEN + 2] = "";
-	struct in_addr ipv4;
-	struct in6_addr ipv6;
+	char bare[INET6_ADDRSTRLEN + 2] = "";
+	unsigned char bytes[sizeof(struct in6_addr)] = {0};
+	struct network network;
 
 	if (address)
-		snprintf(text, sizeof text, "%s", address + (address[0] == '['));
-	text[strcspn(text, "]")] = '\0';
-	bool is_ipv4 = inet_pton(AF_INET, text, &ipv4) == 1;
-	bool is_ipv6 = !is_ipv4 && inet_pton(AF_INET6, text, &ipv6) == 1;
-	if (is_ipv6 && IN6_IS_ADDR_V4MAPPED(&ipv6)) {
-		memcpy(&ipv4, ipv6.s6_addr + 12, sizeof ipv4);
-		is_ipv4 = true;
-	}
-	if (is_ipv6)
-		memset(ipv6.s6_addr + 8, 0, 8);
-	snprintf(network, LIMIT_NETWORK_SIZE, "unknown");
-	if (is_ipv4)
-		inet_ntop(AF_INET, &ipv4, network, LIMIT_NETWORK_SIZE);
-	else if (is_ipv6)
-		inet_ntop(AF_INET6, &ipv6, network, LIMIT_NETWORK_SIZE);
+		snprintf(bare, sizeof bare, "%s", address + (address[0] == '['));
+	bare[strcspn(bare, "]")] = '\0';
+	snprintf(text, LIMIT_NETWORK_SIZE, "unknown");
+	if (!network_find(bare, &network))
+		return;
+	memcpy(bytes, network.bytes, sizeof network.bytes);
+	inet_ntop(network.family, bytes, text, LIMIT_NETWORK_SIZE);
 }
 
 int limit_count(struct redis *redis, const char *key, const char *address, bool *is_allowed)

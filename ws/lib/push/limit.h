@@ -26,6 +26,6 @@ int limit_count(struct redis *redis, const char *key, const char *address, bool 
 
 /* Writes what is counted as one for an address: the IPv4 address, the IPv6 network of /64, or
  * "unknown". The address may have brackets, or be NULL. */
-void limit_write_network(const char *address, char network[LIMIT_NETWORK_SIZE]);
+void limit_write_network(const char *address, char text[LIMIT_NETWORK_SIZE]);
 
 #endif

@@ -1,14 +1,20 @@
 #include "lookup.h"
+#include "aside.h"
+#include "clock.h"
 
+#include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { HOST_SIZE = 256 };
 
@@ -21,11 +27,11 @@ struct result {
 /* what the process knows of one host, since it has one Redis */
 static struct {
 	pthread_mutex_t mutex; /* guards what follows */
-	pthread_cond_t changed;
-	bool is_running; /* a thread is asking for the host */
+	bool is_running;       /* a thread is asking for the host */
+	int has_ended;         /* an eventfd(2) that is readable then; -1 before the first thread */
 	char host[HOST_SIZE];
 	struct result result;
-} cache = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+} cache = {.mutex = PTHREAD_MUTEX_INITIALIZER, .has_ended = -1};
 
 static void resolve(const char *host, int flags, struct result *result)
 {
@@ -53,7 +59,7 @@ static void *run(void *host)
 	if (result.count > 0 || cache.result.count == 0)
 		cache.result = result;
 	cache.is_running = false;
-	pthread_cond_broadcast(&cache.changed);
+	eventfd_write(cache.has_ended, 1);
 	pthread_mutex_unlock(&cache.mutex);
 	return NULL;
 }
@@ -79,6 +85,18 @@ static int start_thread(char *host)
 	return error;
 }
 
+/* makes the eventfd, or one that is readable unreadable; false if that fails */
+static bool prepare_event(void)
+{
+	eventfd_t count;
+
+	if (cache.has_ended < 0)
+		cache.has_ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	else
+		eventfd_read(cache.has_ended, &count);
+	return cache.has_ended >= 0;
+}
+
 /* has a thread ask for the host, unless one asks already */
 static void start(const char *host)
 {
@@ -89,25 +107,38 @@ static void start(const char *host)
 	if (strcmp(cache.host, host) != 0)
 		cache.result = (struct result){0};
 	snprintf(cache.host, sizeof cache.host, "%s", host);
-	cache.is_running = start_thread(copy) == 0;
+	cache.is_running = prepare_event() && start_thread(copy) == 0;
 	if (!cache.is_running) {
 		cache.result.error = EAI_MEMORY;
 		free(copy);
 	}
 }
 
+/* Waits until the thread has ended, but not for longer than that. Several may wait, each with a
+ * descriptor of its own, as an epoll descriptor takes one only once. False if it cannot wait. */
+static bool wait_for_event(int wait_ms)
+{
+	int fd = fcntl(cache.has_ended, F_DUPFD_CLOEXEC, 0);
+	int result = -1;
+
+	pthread_mutex_unlock(&cache.mutex);
+	if (fd >= 0) {
+		result = aside_wait(fd, POLLIN, wait_ms);
+		close(fd);
+	}
+	pthread_mutex_lock(&cache.mutex);
+	return result >= 0;
+}
+
 /* waits while the thread has found nothing, but not for longer than that */
 static void wait_for_result(int wait_ms)
 {
-	struct timespec end;
-	int error = 0;
+	long long end = clock_now_ms() + wait_ms;
 
-	clock_gettime(CLOCK_REALTIME, &end);
-	long long ns = end.tv_nsec + wait_ms * 1000000LL;
-	end.tv_sec += (time_t)(ns / 1000000000);
-	end.tv_nsec = (long)(ns % 1000000000);
-	while (cache.is_running && cache.result.count == 0 && error == 0)
-		error = pthread_cond_timedwait(&cache.changed, &cache.mutex, &end);
+	for (long long left = wait_ms; left > 0 && cache.is_running && cache.result.count == 0;
+	     left = end - clock_now_ms())
+		if (!wait_for_event((int)left))
+			return;
 }
 
 /* the addresses that the resolver gives; true if it has answered */

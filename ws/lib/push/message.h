@@ -18,9 +18,10 @@ enum {
 
 /*
  * Is called for each message that is read. Where messages after an id may be missing, it is called
- * with that id and text NULL before the next message. id and text are valid during the call.
+ * with that id and text NULL before the next message. id and text are valid during the call. It
+ * returns false if that was enough for now: the next one is then given another time.
  */
-typedef void message_function(void *context, const char *id, const char *text, size_t length);
+typedef bool message_function(void *context, const char *id, const char *text, size_t length);
 
 /* true if text is an id of a message: two numbers of at most 64 bits with a "-" between, shorter
  * than MESSAGE_ID_SIZE */

@@ -1,90 +1,18 @@
 #include "push.h"
+#include "aside.h"
 #include "channel.h"
-#include "connection.h"
+#include "frames.h"
 #include "limit.h"
-#include "reader.h"
+#include "redis-pool.h"
+#include "resident/helper.h"
+#include "subscription.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* how long a client may take nothing */
-enum { SEND_TIMEOUT_MS = 30000 };
 
 /* room for what is said of a message that cannot be published */
 enum { REASON_SIZE = 160 };
-
-struct subscription {
-	struct feed feed;
-	struct reader *reader;
-	char line[MESSAGE_LINE_SIZE];
-};
-
-static void release(struct feed *feed)
-{
-	struct subscription *subscription = (struct subscription *)feed;
-
-	reader_close(subscription->reader);
-	free(subscription);
-}
-
-/* Ends the connection. Returns -1 with errno set. */
-static int fail(struct websocket *ws, int error, const char *reason)
-{
-	connection_end(ws, error, reason);
-	errno = error;
-	return -1;
-}
-
-static void send_message(void *context, const char *id, const char *text, size_t length)
-{
-	struct websocket *ws = context;
-	char *line = ((struct subscription *)ws->feed)->line;
-
-	if (websocket_send(ws, line, message_json(id, text, length, line)) < 0)
-		return; /* the connection is over, and websocket_wait tells why */
-}
-
-static void deliver(struct websocket *ws)
-{
-	struct reader *reader = ((struct subscription *)ws->feed)->reader;
-
-	switch (reader_take(reader, send_message, ws)) {
-	case READER_WAITS:
-		return;
-	case READER_TOOK:
-		if (reader_ask(reader) == 0)
-			return;
-		break;
-	case READER_FAILED:
-		break;
-	}
-	fail(ws, EIO, reader_why(reader));
-}
-
-/* opens the reader, and asks it for what the client is to get */
-static int begin(struct websocket *ws, struct subscription *subscription, const char *channel,
-		 const char *after)
-{
-	const char *why;
-	char text[sizeof ws->reason];
-	struct reader *reader = reader_open(channel, after, &why);
-
-	if (reader == NULL)
-		return fail(ws, errno, why);
-	subscription->reader = reader;
-	if (reader_ask(reader) < 0)
-		return fail(ws, EIO, reader_why(reader));
-	subscription->feed = (struct feed){reader_fd(reader), deliver, release};
-	if (connection_feed(ws, &subscription->feed) == 0) {
-		if (reader_begins_with_gap(reader))
-			send_message(ws, after, NULL, 0);
-		return 0;
-	}
-	snprintf(text, sizeof text, "epoll_ctl for Redis: %s", strerror(errno));
-	return fail(ws, errno, text);
-}
 
 bool websocket_is_channel(const char *name)
 {
@@ -101,33 +29,44 @@ int websocket_subscribe(struct websocket *ws, const char *channel, const char *a
 		errno = EINVAL;
 		return -1;
 	}
-	struct subscription *subscription = calloc(1, sizeof *subscription);
-	if (subscription == NULL)
-		return fail(ws, ENOMEM, "calloc for a subscription");
-	if (begin(ws, subscription, channel, after) < 0) {
-		int error = errno;
-		release(&subscription->feed);
-		errno = error;
-		return -1;
+	helper_prepare();
+	return ws->carrier->append ? subscription_begin_shared(ws, channel, after)
+				   : subscription_begin_alone(ws, channel, after);
+}
+
+/* what is done aside, on the stack of whoever publishes */
+struct step {
+	const struct publication *publication;
+	int error; /* 0 if it was done */
+	char *why; /* of EIO; room for REASON_SIZE */
+};
+
+static void publish_aside(void *argument)
+{
+	struct step *step = argument;
+	const char *why;
+	char id[MESSAGE_ID_SIZE];
+	struct redis *redis = redis_pool_take(&why);
+
+	if (redis == NULL) {
+		snprintf(step->why, REASON_SIZE, "%s", why);
+		return;
 	}
-	ws->send_timeout_ms = SEND_TIMEOUT_MS;
-	return 0;
+	step->error = channel_publish(redis, step->publication, id) < 0 ? errno : 0;
+	snprintf(step->why, REASON_SIZE, "Redis: %s", redis_why(redis));
+	redis_pool_give(redis);
 }
 
 /* Publishes over a connection that is kept from one message to the next. *why tells of EIO. */
 static int publish(const struct publication *publication, char why[REASON_SIZE])
 {
-	static struct redis *redis;
-	const char *reason;
-	char id[MESSAGE_ID_SIZE];
+	struct step step = {publication, EIO, why};
 
-	if (redis_keep(&redis, REDIS_OPERATION_MS, &reason) < 0) {
-		snprintf(why, REASON_SIZE, "%s", reason);
-		return -1;
-	}
-	int result = channel_publish(redis, publication, id);
-	snprintf(why, REASON_SIZE, "Redis: %s", redis_why(redis));
-	return result;
+	helper_prepare();
+	if (aside_call(publish_aside, &step) < 0)
+		snprintf(why, REASON_SIZE, "too many others wait for Redis");
+	errno = step.error;
+	return step.error ? -1 : 0;
 }
 
 int websocket_publish(const char *channel, const char *text, size_t length)
@@ -142,9 +81,9 @@ static int code_for(int error)
 {
 	switch (error) {
 	case EMSGSIZE:
-		return 1009;
+		return FRAMES_CODE_TOO_LONG;
 	case EIO:
-		return 1013; /* try again later */
+		return FRAMES_CODE_TRY_AGAIN;
 	default:
 		return 1008; /* a policy is violated */
 	}

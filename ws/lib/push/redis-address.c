@@ -166,8 +166,11 @@ static const char *parse_user(struct redis_address *address, struct part part)
 	struct part user = {part.begin, colon ? colon : part.begin};
 	struct part password = {colon ? colon + 1 : part.begin, part.end};
 
-	if (length_of(user) > 0 && (address->user = decode(address, user)).bytes == NULL)
-		return bad_escape;
+	if (length_of(user) > 0) {
+		address->user = decode(address, user);
+		if (address->user.bytes == NULL)
+			return bad_escape;
+	}
 	if (length_of(user) == 0 && length_of(password) == 0)
 		return NULL;
 	address->password = decode(address, password);

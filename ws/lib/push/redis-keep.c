@@ -1,4 +1,5 @@
 /* a connection that is kept, and logged in: what needs no hiredis */
+#include "clock.h"
 #include "lookup.h"
 #include "redis-settings.h"
 #include "redis.h"
@@ -6,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static int select_database(struct redis *redis, int database)
 {
@@ -49,19 +51,47 @@ static struct redis *open_at(const struct redis_address *address, int lookup_ms,
 	return NULL;
 }
 
-int redis_keep(struct redis **redis, int lookup_ms, const char **reason)
+/* A Redis that cannot be reached or hangs is left alone for a second: else each that asks it would
+ * wait as long. Beginning and reason, for all connections of the process. */
+static long long rests_until;
+static char rest_reason[512];
+
+void redis_rest(const char *reason, int rest_ms)
+{
+	rests_until = clock_now_ms() + rest_ms;
+	snprintf(rest_reason, sizeof rest_reason, "%s", reason);
+}
+
+static bool rests(const char **reason)
+{
+	*reason = rest_reason;
+	return rests_until > 0 && clock_now_ms() < rests_until;
+}
+
+/* connects anew */
+static struct redis *open_anew(int lookup_ms, const char **reason)
 {
 	struct redis_address address;
+	struct redis *redis = NULL;
 
+	if (redis_settings_read(&address, reason) == 0)
+		redis = open_at(&address, lookup_ms, reason);
+	redis_address_free(&address);
+	if (redis)
+		rests_until = 0;
+	else
+		redis_rest(*reason, REDIS_REST_MS);
+	return redis;
+}
+
+int redis_keep(struct redis **redis, int lookup_ms, const char **reason)
+{
 	if (*redis && !redis_is_lost(*redis)) {
 		redis_begin(*redis);
 		return 0;
 	}
 	redis_free(*redis);
-	*redis = NULL;
-	if (redis_settings_read(&address, reason) == 0)
-		*redis = open_at(&address, lookup_ms, reason);
-	redis_address_free(&address);
+	*redis = rests(reason) ? NULL : open_anew(lookup_ms, reason);
 	errno = *redis ? errno : EIO;
 	return *redis ? 0 : -1;
 }

@@ -1,4 +1,6 @@
 #include "redis.h"
+#include "aside.h"
+#include "clock.h"
 #include "lookup.h"
 #include "redis-tls.h"
 
@@ -9,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 enum { WORDS = 16 }; /* the most that a command of ours has */
 
@@ -41,27 +42,18 @@ struct redis_word redis_string(const char *text)
 	return (struct redis_word){text, strlen(text)};
 }
 
-static long long milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 void redis_begin(struct redis *redis)
 {
-	redis->deadline = milliseconds() + REDIS_OPERATION_MS;
+	redis->deadline = clock_now_ms() + REDIS_OPERATION_MS - aside_waited_ms();
 }
 
 /* waits until the connection is readable or writable, but not beyond the operation's second */
 static int wait_for(struct redis *redis, short events, const char *overdue)
 {
-	struct pollfd set = {.fd = redis->context->fd, .events = events};
-
 	for (;;) {
-		long long left = redis->deadline - milliseconds();
-		int ready = left > 0 ? poll(&set, 1, (int)left) : 0;
+		long long left = redis->deadline - clock_now_ms();
+		/* a process that was stopped looks once more, though the time is up */
+		int ready = aside_wait(redis->context->fd, events, left > 0 ? (int)left : 0);
 		if (ready > 0)
 			return 0;
 		if (ready < 0 && errno != EINTR)
@@ -69,6 +61,7 @@ static int wait_for(struct redis *redis, short events, const char *overdue)
 		else if (ready < 0)
 			continue;
 		redis->is_overdue = true;
+		redis_rest(overdue, REDIS_REST_MS);
 		return redis_fail(redis, overdue);
 	}
 }
@@ -106,7 +99,7 @@ static int connect_to_host(struct redis *redis, const char *host, int port, int 
 	int result = count > 0 ? -1 : redis_fail(redis, why);
 
 	for (size_t i = 0; i < count && result < 0; i++) {
-		long long now = milliseconds();
+		long long now = clock_now_ms();
 		if (redis->context)
 			redisFree(redis->context);
 		redis->context = redisConnectNonBlock(addresses[i], port);
@@ -268,6 +261,13 @@ int redis_ask(struct redis *redis, const struct redis_word *words, size_t count,
 		return -1;
 	*reply = received;
 	return keep_reply(redis, &redis->asked, received);
+}
+
+void redis_hold(struct redis *redis)
+{
+	freeReplyObject(redis->received);
+	redis->received = redis->asked;
+	redis->asked = NULL;
 }
 
 int redis_send(struct redis *redis, const struct redis_word *words, size_t count)

@@ -19,6 +19,7 @@
 
 enum {
 	REDIS_OPERATION_MS = 1000, /* how long an operation may take */
+	REDIS_REST_MS = 1000,      /* how long a Redis that failed is left alone */
 	REDIS_WHY_SIZE = 160       /* room for a reason and its NUL */
 };
 
@@ -50,10 +51,14 @@ void redis_begin(struct redis *redis);
 /*
  * Makes sure that *redis is a live connection: connects if it is NULL, or if the old connection was
  * lost, which is then closed. A host name that has not been looked up before is waited for by up to
- * lookup_ms, of the operation's second. Returns 0, or -1 with errno EIO, *redis NULL and *reason
- * set to a sentence in static memory. redis_free releases it.
+ * lookup_ms, of the operation's second. For a second after it failed, or after a reply was
+ * overdue, it fails at once for the same reason. Returns 0, or -1 with errno EIO, *redis NULL and
+ * *reason set to a sentence in static memory. redis_free releases it.
  */
 int redis_keep(struct redis **redis, int lookup_ms, const char **reason);
+
+/* Lets redis_keep leave Redis alone for so long, for this reason. */
+void redis_rest(const char *reason, int rest_ms);
 
 /* Starts to look up the host name in the address, if there is one, so that redis_keep has it. */
 void redis_prepare(void);
@@ -73,6 +78,9 @@ const char *redis_why(const struct redis *redis);
  */
 int redis_ask(struct redis *redis, const struct redis_word *words, size_t count,
 	      const struct redis_reply **reply);
+
+/* lets the last reply of redis_ask stay valid as long as one of redis_receive */
+void redis_hold(struct redis *redis);
 
 /* Sends a command whose reply redis_receive takes. Returns 0, or -1 with errno EIO. */
 int redis_send(struct redis *redis, const struct redis_word *words, size_t count);

@@ -195,14 +195,20 @@ int stream_read(struct redis *redis, const char *name, const char *id, size_t co
 	return redis_ask(redis, words, sizeof words / sizeof *words, reply);
 }
 
-int stream_ask(struct redis *redis, const char *name, const char *id)
+int stream_ask(struct redis *redis, const char *name, const char *id, int block_ms)
 {
 	char key[KEY_SIZE];
 	char number[NUMBER_SIZE];
+	char block[NUMBER_SIZE];
 	const struct redis_word words[] = {
-		redis_string("XREAD"), redis_string("COUNT"), write_number(number, STREAM_BATCH),
-		redis_string("BLOCK"), redis_string("0"),     redis_string("STREAMS"),
-		write_key(key, name),  redis_string(id),
+		redis_string("XREAD"),
+		redis_string("COUNT"),
+		write_number(number, STREAM_BATCH),
+		redis_string("BLOCK"),
+		write_number(block, (size_t)block_ms),
+		redis_string("STREAMS"),
+		write_key(key, name),
+		redis_string(id),
 	};
 
 	return redis_send(redis, words, sizeof words / sizeof *words);
@@ -224,17 +230,18 @@ int stream_entries(struct redis *redis, const struct redis_reply *reply,
 }
 
 size_t stream_take(const struct redis_reply *entries, message_function *function, void *context,
-		   char id[MESSAGE_ID_SIZE])
+		   char id[MESSAGE_ID_SIZE], bool *is_enough)
 {
 	size_t length;
 	size_t count = 0;
 
-	for (size_t i = 0; i < redis_count(entries); i++) {
+	*is_enough = false;
+	for (size_t i = 0; i < redis_count(entries) && !*is_enough; i++) {
 		const struct redis_reply *entry = redis_part(entries, i);
 		const char *entry_id = id_of(entry);
 		const char *text = entry_id ? text_of(entry, &length) : NULL;
 		if (text)
-			function(context, entry_id, text, length);
+			*is_enough = !function(context, entry_id, text, length);
 		if (entry_id)
 			message_copy_id(id, entry_id);
 		count += text != NULL;

@@ -43,19 +43,20 @@ int stream_get_info(struct redis *redis, const char *name, struct stream_info *i
 int stream_read(struct redis *redis, const char *name, const char *id, size_t count,
 		const struct redis_reply **reply);
 
-/* Asks for a batch of entries after id. Redis replies as soon as there is one; redis_receive takes
- * the reply. */
-int stream_ask(struct redis *redis, const char *name, const char *id);
+/* Asks for a batch of entries after id. Redis replies as soon as there is one, or after block_ms
+ * that there is none; redis_receive takes the reply. */
+int stream_ask(struct redis *redis, const char *name, const char *id, int block_ms);
 
 /* sets *entries to the list of entries in such a reply, which is NULL if there were none */
 int stream_entries(struct redis *redis, const struct redis_reply *reply,
 		   const struct redis_reply **entries);
 
 /*
- * Gives the messages among the entries to function and writes the id of the last entry to id. What
- * another program has put into the stream is passed over. Returns how many messages there were.
+ * Gives the messages among the entries to function, until that has enough, and writes the id of the
+ * last entry that was looked at to id. What another program has put into the stream is passed over.
+ * Returns how many messages were given; *is_enough tells whether function had enough.
  */
 size_t stream_take(const struct redis_reply *entries, message_function *function, void *context,
-		   char id[MESSAGE_ID_SIZE]);
+		   char id[MESSAGE_ID_SIZE], bool *is_enough);
 
 #endif

@@ -1,32 +1,18 @@
-/* how many clients one address has: an IPv4 address, or an IPv6 network of /64 */
+/* how many clients one address has */
 #include "client.h"
+#include "network.h"
 #include "worker.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 /* the network of the client in one number; false if its address is not known */
 static bool find_network(struct client *client)
 {
-	const char *text = websocket_variable(&client->ws, "REMOTE_ADDR");
-	struct in6_addr address;
-	struct in_addr old;
+	struct network network;
 
-	if (text == NULL)
+	if (!network_find(websocket_variable(&client->ws, "REMOTE_ADDR"), &network))
 		return false;
-	if (inet_pton(AF_INET, text, &old) == 1) {
-		client->address = old.s_addr;
-		return true;
-	}
-	if (inet_pton(AF_INET6, text, &address) != 1)
-		return false;
-	if (IN6_IS_ADDR_V4MAPPED(&address)) {
-		uint32_t mapped;
-		memcpy(&mapped, address.s6_addr + 12, sizeof mapped);
-		client->address = mapped;
-		return true;
-	}
-	memcpy(&client->address, address.s6_addr, sizeof client->address);
+	memcpy(&client->address, network.bytes, sizeof client->address);
 	return true;
 }
 

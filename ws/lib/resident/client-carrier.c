@@ -96,9 +96,6 @@ static void close_connection(struct websocket *ws, int code, const char *reason,
 		client_accept(ws, NULL);
 	client_send_close(client, code, reason, length);
 	client->has_ahead = false;
-	if (client->feed_watch.fd >= 0)
-		loop_watch(&client->worker->loop, &client->feed_watch, 0);
-	client->feed_watch.fd = -1;
 }
 
 static int refuse(struct websocket *ws, int status)
@@ -150,6 +147,7 @@ const struct carrier client_carrier = {
 	.variable = variable,
 	.address = address,
 	.descriptor = descriptor,
-	.watch_feed = client_watch_feed,
 	.may_log = may_log,
+	.append = client_append,
+	.cut = client_cut,
 };

@@ -46,7 +46,7 @@ static void drain_input(struct client *client, bool has_failed)
 void client_close(struct client *client)
 {
 	websocket_close(&client->ws);
-	if (client->ws.error)
+	if (client->ws.error && !client->ws.end_logged)
 		connection_log(&client->ws, client->ws.reason);
 	client->ws.input_ended = false;
 	drain_output(client);

@@ -9,88 +9,88 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Parsing and printing take some kilobytes of stack, and are done on that outside. */
-struct step {
-	struct client *client;
-	struct handshake *handshake;
-	const char *protocol;
-	const char *reason;
-	int status;
-	bool is_head;
-	int result;
-	int error;
-};
+/*
+ * Parsing and printing take some kilobytes of stack. The functions whose names end in _outside do
+ * them on the stack outside the coroutine.
+ */
 
-static int run_outside(void (*function)(void *argument), struct step *step)
+/* Sends the one answer to the handshake; a length of 0 says that an argument of it was wrong.
+ * Returns 0 or an error number. */
+static int answer(struct client *client, const char *bytes, size_t length)
 {
-	coroutine_call_outside(function, step);
-	errno = step->error;
-	return step->result;
-}
-
-static int fail(struct step *step, int error)
-{
-	step->error = error;
-	return -1;
-}
-
-static int answer(struct step *step, const char *bytes, size_t length)
-{
-	struct client *client = step->client;
-
+	if (client->is_answered)
+		return EALREADY;
+	if (length == 0)
+		return EINVAL;
 	client->is_answered = true;
 	if (client->is_lost)
-		return fail(step, EPIPE);
+		return EPIPE;
 	if (output_add(client, bytes, length) == 0)
 		return 0;
 	client_lose(client, "write to the client");
-	return fail(step, EPIPE);
+	return EPIPE;
 }
+
+static int result_of(int error)
+{
+	if (error == 0)
+		return 0;
+	errno = error;
+	return -1;
+}
+
+struct rejection {
+	struct client *client;
+	int status;
+	const char *reason;
+	bool is_head;
+	int error;
+};
 
 static void refuse_outside(void *argument)
 {
-	struct step *step = argument;
+	struct rejection *rejection = argument;
 	char text[HANDSHAKE_ANSWER_SIZE];
-	size_t length = handshake_refuse(text, step->status, step->reason, step->is_head);
+	size_t length = handshake_refuse(text, rejection->status, rejection->reason,
+					 rejection->is_head);
 
-	step->result = length == 0 ? fail(step, EINVAL) : answer(step, text, length);
+	rejection->error = answer(rejection->client, text, length);
 }
 
 int client_refuse(struct client *client, int status, const char *reason, bool is_head)
 {
-	struct step step = {
-		.client = client, .status = status, .reason = reason, .is_head = is_head};
+	struct rejection rejection = {client, status, reason, is_head, 0};
 
-	if (client->is_answered) {
-		errno = EALREADY;
-		return -1;
-	}
-	return run_outside(refuse_outside, &step);
+	coroutine_call_outside(refuse_outside, &rejection);
+	return result_of(rejection.error);
 }
+
+struct acceptance {
+	struct client *client;
+	const char *protocol;
+	int error;
+};
 
 static void accept_outside(void *argument)
 {
-	struct step *step = argument;
+	struct acceptance *acceptance = argument;
 	char text[HANDSHAKE_ANSWER_SIZE];
-	size_t length = handshake_accept(text, step->client->variables, step->protocol);
+	size_t length = handshake_accept(text, acceptance->client->variables, acceptance->protocol);
 
-	step->result = length == 0 ? fail(step, EINVAL) : answer(step, text, length);
+	acceptance->error = answer(acceptance->client, text, length);
 }
 
 int client_accept(struct websocket *ws, const char *protocol)
 {
 	struct client *client = (struct client *)ws;
-	struct step step = {.client = client, .protocol = protocol};
+	struct acceptance acceptance = {client, protocol, 0};
 
-	if (client->is_answered) {
-		errno = EALREADY;
-		return -1;
+	coroutine_call_outside(accept_outside, &acceptance);
+	if (acceptance.error == 0) {
+		client->is_open = true;
+		client->worker->open++;
 	}
-	if (run_outside(accept_outside, &step) < 0)
-		return -1;
-	client->is_open = true;
-	client->worker->open++;
-	return 0;
+	return result_of(acceptance.error);
 }
 
 /* Refuses what a limit does not allow. The log tells of it once while it lasts. */
@@ -99,7 +99,7 @@ static bool refuse(struct client *client, enum refusal refusal, int status, cons
 	struct worker *worker = client->worker;
 
 	worker->refused[refusal]++;
-	if (!worker->is_stopping && log_is_new(worker, &worker->log.refused_at[refusal])) {
+	if (log_is_new(worker, &worker->log.refused_at[refusal])) {
 		char line[128];
 		snprintf(line, sizeof line, "clients are refused: %s", reason);
 		connection_log(&client->ws, line);
@@ -114,8 +114,6 @@ static bool is_within_limits(struct client *client)
 	const struct worker *worker = client->worker;
 	const struct limits *limits = &worker->limits;
 
-	if (worker->is_stopping)
-		return refuse(client, REFUSED_FULL, 503, "the server is stopping");
 	if (limits->max_clients && worker->open >= limits->max_clients)
 		return refuse(client, REFUSED_FULL, 503,
 			      "too many clients (WEBSOCKET_MAX_CLIENTS)");
@@ -129,65 +127,75 @@ static bool is_within_limits(struct client *client)
 	return true;
 }
 
+/* instead of a status: the client has gone, and gets no answer */
+enum { CLIENT_HAS_GONE = -1 };
+
+/* the head of a request, as far as it has come */
+struct head {
+	struct client *client;
+	struct handshake handshake;
+	int status; /* as handshake_parse returns it, or CLIENT_HAS_GONE */
+};
+
 static void parse_outside(void *argument)
 {
-	struct step *step = argument;
-	struct client *client = step->client;
+	struct head *head = argument;
 
-	step->result = handshake_parse(step->handshake, client->input, client->end);
+	head->status = handshake_parse(&head->handshake, head->client->input, head->client->end);
 }
 
-static int parse(struct client *client, struct handshake *handshake)
+/* waits for more of the head until the time is up, which it never is if it is -1 */
+static void read_more(struct head *head, int timeout_ms)
 {
-	struct step step = {.client = client, .handshake = handshake};
+	struct client *client = head->client;
 
-	return run_outside(parse_outside, &step);
+	if (client->has_read)
+		client_suspend(client, WANTS_INPUT, timeout_ms);
+	if (client_read(client))
+		coroutine_call_outside(parse_outside, head);
+	else if (client->ws.input_ended || client->is_lost)
+		head->status = CLIENT_HAS_GONE;
 }
 
-/* reads until the head is whole, or deserves a refusal: the status, or 0 if the client has gone */
-static int read_head(struct client *client, struct handshake *handshake)
+/* reads until the head is whole, or deserves a refusal, or the client has gone */
+static void read_head(struct head *head)
 {
+	struct client *client = head->client;
 	long long limit = (long long)client->worker->limits.handshake_seconds * 1000;
 	long long until = client->heard_at + limit;
-	int status = HANDSHAKE_MORE;
 
-	while (status == HANDSHAKE_MORE) {
+	while (head->status == HANDSHAKE_MORE) {
 		long long left = until - client->worker->loop.now;
 		if (client->end == WORKER_READ_SIZE)
-			return 431;
-		if (client->worker->is_stopping)
-			return 503;
-		if (limit > 0 && left <= 0)
-			return 408;
-		if (client->has_read)
-			client_suspend(client, WANTS_INPUT, limit > 0 ? (int)left : -1);
-		if (client_read(client))
-			status = parse(client, handshake);
-		else if (client->ws.input_ended || client->is_lost)
-			return 0;
+			head->status = 431;
+		else if (client->worker->is_stopping && client->stop_at == 0)
+			head->status = 503; /* it was told to stop, and still has no whole head */
+		else if (limit > 0 && left <= 0)
+			head->status = 408;
+		else
+			read_more(head, limit > 0 ? (int)left : -1);
 	}
-	return status;
 }
 
 static void keep_variables_outside(void *argument)
 {
-	struct step *step = argument;
-	struct client *client = step->client;
+	struct head *head = argument;
+	struct client *client = head->client;
 
-	client->variables = handshake_variables(step->handshake, client->input,
+	client->variables = handshake_variables(&head->handshake, client->input,
 						client->worker->name,
 						client->peer[0] ? client->peer : NULL);
 }
 
 /* keeps the variables, and lets the window begin behind the head */
-static bool take_head(struct client *client, struct handshake *handshake)
+static bool take_head(struct head *head)
 {
-	struct step step = {.client = client, .handshake = handshake};
+	struct client *client = head->client;
 
-	run_outside(keep_variables_outside, &step);
+	coroutine_call_outside(keep_variables_outside, head);
 	if (client->variables == NULL)
 		return refuse(client, REFUSED_MEMORY, 503, "memory is short");
-	client->at = handshake->length;
+	client->at = head->handshake.length;
 	if (client->at == client->end)
 		client_drop_window(client);
 	frames_init(&client->frames, client->worker->limits.max_message);
@@ -196,17 +204,17 @@ static bool take_head(struct client *client, struct handshake *handshake)
 
 bool client_shake_hands(struct client *client)
 {
-	struct handshake handshake = {0};
-	int status = read_head(client, &handshake);
+	struct head head = {.client = client, .status = HANDSHAKE_MORE};
 
-	if (status == HANDSHAKE_COMPLETE)
-		return take_head(client, &handshake) && is_within_limits(client);
+	read_head(&head);
+	if (head.status == HANDSHAKE_COMPLETE)
+		return take_head(&head) && is_within_limits(client);
 	client_drop_window(client);
-	if (status == 0)
+	if (head.status == CLIENT_HAS_GONE)
 		return false;
-	client->worker->refused[status == 408   ? REFUSED_LATE
-				: status == 503 ? REFUSED_FULL
-						: REFUSED_MALFORMED]++;
-	client_refuse(client, status, handshake.reason, handshake.is_head);
+	client->worker->refused[head.status == 408   ? REFUSED_LATE
+				: head.status == 503 ? REFUSED_FULL
+						     : REFUSED_MALFORMED]++;
+	client_refuse(client, head.status, head.handshake.reason, head.handshake.is_head);
 	return false;
 }

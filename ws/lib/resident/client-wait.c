@@ -1,4 +1,4 @@
-/* how a view of a resident process waits: for its client, its feed, and descriptors of its own */
+/* how a view of a resident process waits: for its client, room for its feed, and descriptors */
 #include "client.h"
 #include "worker.h"
 
@@ -33,30 +33,14 @@ static void notify_set(struct watch *watch, uint32_t events)
 		    WANTS_SET);
 }
 
-static void notify_feed(struct watch *watch, uint32_t events)
+static bool feed_waits(const struct client *client)
 {
-	struct client *client = (struct client *)((char *)watch -
-						  offsetof(struct client, feed_watch));
-
-	(void)events;
-	client->ws.feed_is_ready = true;
-	loop_watch(&client->worker->loop, watch, 0); /* until it has delivered */
-	client_wake(client, WANTS_INPUT);
+	return client->ws.feed && client->ws.feed->wants_room;
 }
 
-int client_watch_feed(struct websocket *ws)
+static bool feed_has_room(const struct client *client)
 {
-	struct client *client = (struct client *)ws;
-
-	client->feed_watch = (struct watch){.fd = ws->feed->fd, .notify = notify_feed};
-	return loop_watch(&client->worker->loop, &client->feed_watch, EPOLLIN);
-}
-
-static void go_on_watching_feed(struct client *client)
-{
-	if (client->ws.feed && !client->ws.feed_is_ready &&
-	    loop_watch(&client->worker->loop, &client->feed_watch, EPOLLIN) < 0)
-		client_lose(client, "epoll_ctl for the feed");
+	return feed_waits(client) && output_waiting(client) <= CLIENT_MUCH_OUTPUT;
 }
 
 bool client_may_read(const struct client *client)
@@ -82,7 +66,9 @@ static int wait_for_events(struct client *client, const struct pollfd *set, size
 			   int timeout_ms)
 {
 	struct loop *loop = &client->worker->loop;
-	unsigned char wants = client_may_read(client) ? WANTS_INPUT : WANTS_ROOM;
+	bool wants_room = feed_waits(client) || !client_may_read(client);
+	unsigned char wants = (unsigned char)((client_may_read(client) ? WANTS_INPUT : 0U) |
+					      (wants_room ? WANTS_ROOM : 0U));
 	int result = 0;
 
 	if (count == 0) {
@@ -104,13 +90,8 @@ static int wait_for_events(struct client *client, const struct pollfd *set, size
 	return result;
 }
 
-int client_wait_for(struct websocket *ws, struct pollfd *set, size_t count, int timeout_ms)
+static int wait_for_view(struct client *client, struct pollfd *set, size_t count, int timeout_ms)
 {
-	struct client *client = (struct client *)ws;
-
-	if (!client_is_open(client) || ws->input_ended)
-		return 0;
-	go_on_watching_feed(client);
 	if (client->input || client->has_ahead) { /* there is something to be read first */
 		if (count == 0)
 			return 0;
@@ -120,9 +101,20 @@ int client_wait_for(struct websocket *ws, struct pollfd *set, size_t count, int 
 	} else {
 		if (wait_for_events(client, set, count, timeout_ms) < 0)
 			return -1;
-		if (client->is_readable && !ws->input_ended && !client->is_lost &&
+		if (client->is_readable && !client->ws.input_ended && !client->is_lost &&
 		    client_may_read(client))
 			client_read(client);
 	}
 	return count > 0 ? poll(set, count, 0) : 0;
+}
+
+int client_wait_for(struct websocket *ws, struct pollfd *set, size_t count, int timeout_ms)
+{
+	struct client *client = (struct client *)ws;
+
+	if (!client_is_open(client) || ws->input_ended)
+		return 0;
+	int ready = wait_for_view(client, set, count, feed_has_room(client) ? 0 : timeout_ms);
+	ws->feed_is_ready = feed_has_room(client);
+	return ready;
 }

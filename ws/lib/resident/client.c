@@ -40,27 +40,27 @@ static void count_memory(struct client *client)
 	client->counted = memory;
 }
 
-static void make_ready(struct client *client)
+void client_resume_later(struct client *client)
 {
-	if (client->is_ready)
-		return;
-	client->next_ready = client->worker->ready;
-	client->worker->ready = client;
-	client->is_ready = true;
+	client->is_held = false;
+	loop_go_on_later(&client->worker->loop, &client->turn);
 }
 
-/* waits for what it wants */
-static void arm(struct client *client)
+void client_arm(struct client *client)
 {
+	count_memory(client);
 	uint32_t events = (client->wants & WANTS_INPUT ? EPOLLIN | EPOLLRDHUP : 0U) |
 			  (client->output.bytes ? EPOLLOUT : 0U);
 
 	if (client->wants & WANTS_TURN)
 		events |= client->watch.events;
+	if (client->is_lost && client->is_held)
+		loop_watch(&client->worker->loop, &client->watch, 0);
 	if (!client->is_lost && loop_watch(&client->worker->loop, &client->watch, events) < 0)
 		client_lose(client, "epoll_ctl");
-	if (client->is_lost || (client->wants & WANTS_ROOM && client->output.bytes == NULL))
-		make_ready(client); /* no event would resume it */
+	if (!client->is_held &&
+	    (client->is_lost || (client->wants & WANTS_ROOM && client->output.bytes == NULL)))
+		client_resume_later(client); /* no event would resume it */
 	client_set_timer(client);
 }
 
@@ -70,15 +70,14 @@ void client_suspend(struct client *client, unsigned char wants, int timeout_ms)
 		client_lose(client, "write to the client");
 	client->wants = wants;
 	client->deadline = timeout_ms < 0 ? 0 : client->worker->loop.now + timeout_ms;
-	count_memory(client);
-	arm(client);
+	client_arm(client);
 	coroutine_suspend();
 	client->deadline = 0;
 }
 
 void client_yield(struct client *client)
 {
-	make_ready(client);
+	client_resume_later(client);
 	client_suspend(client, WANTS_TURN, -1);
 }
 
@@ -124,8 +123,8 @@ int client_send_frame(struct client *client, enum frames_opcode opcode, const vo
 
 	if (client->is_lost || client->sent_close)
 		return -1;
-	if (output_add(client, head, frames_head(head, opcode, length)) == 0 &&
-	    output_add(client, bytes, length) == 0)
+	size_t head_length = frames_head(head, opcode, length);
+	if (output_add(client, head, head_length) == 0 && output_add(client, bytes, length) == 0)
 		return 0;
 	client_lose(client, "write to the client");
 	return -1;
@@ -138,7 +137,8 @@ void client_send_close(struct client *client, int code, const char *reason, size
 	if (!client->is_open || client->sent_close || client->is_lost)
 		return;
 	client->sent_close = true;
-	if (output_add(client, frame, frames_close(frame, code, reason, length)) < 0)
+	size_t frame_length = frames_close(frame, code, reason, length);
+	if (output_add(client, frame, frame_length) < 0)
 		client_lose(client, "write to the client");
 }
 
@@ -204,13 +204,16 @@ void client_resume(struct client *client)
 	client->is_due = false;
 	client->has_read = false;
 	client->sent_in_turn = 0;
-	if (!coroutine_resume(client))
+	client->worker->running = client;
+	bool goes_on = coroutine_resume(client);
+	client->worker->running = NULL;
+	if (!goes_on)
 		release(client);
 }
 
 void client_wake(struct client *client, unsigned char what)
 {
-	if (client->wants & what && !client->is_ready)
+	if (client->wants & what && !client->turn.is_due)
 		client_resume(client);
 }
 
@@ -232,30 +235,23 @@ void client_free_over(struct worker *worker)
 	}
 }
 
-void client_resume_ready(struct worker *worker)
+static void take_turn(struct turn *turn)
 {
-	struct client *ready = worker->ready;
-
-	worker->ready = NULL;
-	while (ready) {
-		struct client *client = ready;
-		ready = client->next_ready;
-		client->is_ready = false;
-		client_resume(client);
-	}
+	client_resume((struct client *)((char *)turn - offsetof(struct client, turn)));
 }
 
 void client_resume_or_wait(struct client *client)
 {
 	bool has_room = output_waiting(client) <= LITTLE_OUTPUT;
 
-	if (client->is_ready)
-		return; /* it goes on in its turn */
-	if ((client->wants & WANTS_INPUT && client->is_readable) ||
-	    (client->wants & WANTS_ROOM && has_room) || client->is_lost || client->is_due)
+	if (client->turn.is_due)
+		return; /* it goes on then */
+	if (!client->is_held &&
+	    ((client->wants & WANTS_INPUT && client->is_readable) ||
+	     (client->wants & WANTS_ROOM && has_room) || client->is_lost || client->is_due))
 		client_resume(client);
 	else
-		arm(client);
+		client_arm(client);
 }
 
 static void notify(struct watch *watch, uint32_t events)
@@ -272,7 +268,7 @@ static void notify(struct watch *watch, uint32_t events)
 int client_start(struct worker *worker, int fd, const char *peer)
 {
 	struct client *client = NULL;
-	size_t timers = worker->connected + 1 + WORKER_TIMERS;
+	size_t timers = worker->connected + 1 + worker->helpers + WORKER_TIMERS;
 
 	if (timers_reserve(&worker->loop.timers, timers) == 0)
 		client = coroutine_create(sizeof *client, serve_client);
@@ -282,8 +278,9 @@ int client_start(struct worker *worker, int fd, const char *peer)
 	client->ws.log_name = worker->name;
 	client->worker = worker;
 	client->timer.expire = client_expire;
+	client->turn.go_on = take_turn;
 	client->watch = (struct watch){.fd = fd, .notify = notify};
-	client->feed_watch.fd = client->set_watch.fd = -1;
+	client->set_watch.fd = -1;
 	client->heard_at = worker->loop.now;
 	for (size_t i = 0; peer[i] && i + 1 < sizeof client->peer; i++)
 		client->peer[i] = peer[i];

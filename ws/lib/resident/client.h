@@ -26,18 +26,22 @@ enum {
 	WANTS_TURN = 8,  /* the others have had their turn */
 };
 
-enum { CLIENT_MUCH_OUTPUT = 65536 }; /* more than this makes a view wait */
+enum {
+	CLIENT_MUCH_OUTPUT = 65536, /* more than this makes a view wait */
+	/* More than this ends a client that others send to. It is what a second of a busy channel
+	 * takes, and a client that comes back reads on at its own pace. */
+	CLIENT_MOST_OUTPUT = 1048576,
+};
 
 struct client {
 	struct websocket ws; /* first, so that one is the other */
 	struct worker *worker;
 	struct client *next; /* of those that are connected */
 	struct client *previous;
-	struct client *next_ready;
 	struct client *next_at_address;
 
-	struct watch watch; /* the socket */
-	struct watch feed_watch;
+	struct turn turn;       /* for one that goes on without an event */
+	struct watch watch;     /* the socket */
 	struct watch set_watch; /* while the view polls descriptors of its own */
 	struct timer timer;     /* due when the nearest of the times below is, or before */
 	long long deadline;     /* of what the coroutine waits for; 0 if there is none */
@@ -59,8 +63,8 @@ struct client {
 	char peer[INET6_ADDRSTRLEN]; /* the peer's address over TCP; else empty */
 
 	unsigned char wants;
-	bool is_ready; /* in the worker's list */
-	bool is_due;   /* the time that the coroutine waits for is up, or the server stops */
+	bool is_held; /* nothing makes it go on, as what a helper does for it needs its stack */
+	bool is_due;  /* the time that the coroutine waits for is up, or the server stops */
 	bool is_readable;
 	bool has_read; /* in this turn */
 	bool has_ahead;
@@ -82,8 +86,8 @@ void client_resume(struct client *client);
 /* the same if that is among what it waits for, and it does not go on in its turn anyway */
 void client_wake(struct client *client, unsigned char what);
 
-/* lets those go on that gave their turn to the others */
-void client_resume_ready(struct worker *worker);
+/* Lets it go on in the next turn. From now on nothing holds it. */
+void client_resume_later(struct client *client);
 
 /* lets the server's stop be told to the client at that time */
 void client_stop_at(struct client *client, long long time);
@@ -99,6 +103,9 @@ void client_drop_all(struct worker *worker);
 
 /* waits for what is wanted, for at most timeout_ms or without limit for -1 */
 void client_suspend(struct client *client, unsigned char wants, int timeout_ms);
+
+/* counts what the client holds, and waits for what it wants */
+void client_arm(struct client *client);
 
 /* gives the others their turn */
 void client_yield(struct client *client);
@@ -134,7 +141,6 @@ bool client_is_open(struct client *client);
 bool client_may_read(const struct client *client);
 void client_wait_without_time(struct client *client);
 int client_wait_for(struct websocket *ws, struct pollfd *set, size_t count, int timeout_ms);
-int client_watch_feed(struct websocket *ws);
 
 /* client-timer.c: sets its timer to the nearest of its times, and acts on them */
 void client_set_timer(struct client *client);
@@ -155,6 +161,10 @@ int client_refuse(struct client *client, int status, const char *reason, bool is
 /* client-address.c: the limit of clients of one address */
 bool client_count_address(struct client *client);
 void client_forget_address(struct client *client);
+
+/* client-append.c: what others than its view do to it */
+int client_append(struct websocket *ws, const char *frames, size_t length);
+void client_cut(struct websocket *ws, int code);
 
 /* client-carrier.c: what the functions of websocket.h do with it */
 extern const struct carrier client_carrier;

@@ -23,7 +23,8 @@
 struct coroutine {
 	ucontext_t context;
 	void (*function)(void *room);
-	char *mapping; /* begins with the guard */
+	char *mapping;     /* begins with the guard */
+	size_t stack_size; /* with what lies at its top */
 	struct coroutine *next_free;
 	bool has_returned;
 	void *fake_stack; /* of AddressSanitizer, which has to be told of each change of the stack
@@ -91,9 +92,9 @@ static void enter(void)
 }
 
 /* maps a stack; where its struct lies depends on the size of the room */
-static char *map(void)
+static char *map(size_t stack_size)
 {
-	size_t size = GUARD_SIZE + COROUTINE_STACK_SIZE;
+	size_t size = GUARD_SIZE + stack_size;
 	char *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
 
@@ -105,12 +106,12 @@ static char *map(void)
 	return NULL;
 }
 
-static char *take_stack(void)
+static char *take_stack(size_t stack_size)
 {
 	struct coroutine *coroutine = free_list;
 
-	if (coroutine == NULL)
-		return map();
+	if (coroutine == NULL || stack_size != COROUTINE_STACK_SIZE)
+		return map(stack_size);
 	free_list = coroutine->next_free;
 	free_count--;
 	return coroutine->mapping;
@@ -124,20 +125,31 @@ static void prepare(struct coroutine *coroutine)
 	makecontext(&coroutine->context, enter, 0);
 }
 
-void *coroutine_create(size_t size, void (*function)(void *room))
+static void *create(size_t whole, size_t size, void (*function)(void *room))
 {
-	char *mapping = take_stack();
+	char *mapping = take_stack(whole);
 
 	if (mapping == NULL)
 		return NULL;
-	void *room = mapping + GUARD_SIZE + COROUTINE_STACK_SIZE - aligned(size);
+	void *room = mapping + GUARD_SIZE + whole - aligned(size);
 	struct coroutine *coroutine = of_room(room);
 	memset(room, 0, size);
 	memset(coroutine, 0, sizeof *coroutine);
 	coroutine->mapping = mapping;
+	coroutine->stack_size = whole;
 	coroutine->function = function;
 	prepare(coroutine);
 	return room;
+}
+
+void *coroutine_create(size_t size, void (*function)(void *room))
+{
+	return create(COROUTINE_STACK_SIZE, size, function);
+}
+
+void *coroutine_create_large(size_t size, void (*function)(void *room))
+{
+	return create(COROUTINE_LARGE_STACK_SIZE, size, function);
 }
 
 static void switch_to(struct coroutine *coroutine)
@@ -184,8 +196,8 @@ void coroutine_free(void *room)
 {
 	struct coroutine *coroutine = of_room(room);
 
-	if (free_count == MAX_FREE) {
-		munmap(coroutine->mapping, GUARD_SIZE + COROUTINE_STACK_SIZE);
+	if (free_count == MAX_FREE || coroutine->stack_size != COROUTINE_STACK_SIZE) {
+		munmap(coroutine->mapping, GUARD_SIZE + coroutine->stack_size);
 		return;
 	}
 	coroutine->next_free = free_list;

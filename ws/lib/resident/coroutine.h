@@ -12,12 +12,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { COROUTINE_STACK_SIZE = 65536 };
+enum {
+	COROUTINE_STACK_SIZE = 65536,
+	COROUTINE_LARGE_STACK_SIZE = 262144, /* for what calls large libraries, such as TLS */
+};
 
 /* Makes a coroutine that will call function with its room: size bytes, at most a page, that are
  * zero. Nothing of it runs yet. Returns the room, by which it is known, or NULL with errno ENOMEM.
  */
 void *coroutine_create(size_t size, void (*function)(void *room));
+
+/* the same with a stack of COROUTINE_LARGE_STACK_SIZE */
+void *coroutine_create_large(size_t size, void (*function)(void *room));
 
 /* Runs it until it suspends itself or returns. True if it can be resumed again. It must not be
  * called from within a coroutine. */

@@ -22,7 +22,15 @@ union address {
 	struct sockaddr_storage storage;
 };
 
-/* A front stands before a TCP socket as well, so nobody but this machine may reach it. */
+static bool is_loopback(const union address *address)
+{
+	if (address->any.sa_family == AF_INET)
+		return ntohl(address->in.sin_addr.s_addr) >> 24 == 127;
+	return address->any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&address->in6.sin6_addr);
+}
+
+/* A front stands before a TCP socket as well, so nobody but this machine may reach it. Returns
+ * NULL, or why the socket may not be used. */
 static const char *judge(struct worker *worker)
 {
 	union address address = {0};
@@ -31,15 +39,8 @@ static const char *judge(struct worker *worker)
 	if (getsockname(STDIN_FILENO, &address.any, &size) < 0)
 		return strerror(errno);
 	worker->is_tcp = address.any.sa_family != AF_UNIX;
-	if (address.any.sa_family == AF_UNIX)
-		return NULL;
-	if (address.any.sa_family == AF_INET)
-		return ntohl(address.in.sin_addr.s_addr) >> 24 == 127
-			       ? NULL
-			       : "the socket is not on a loopback address";
-	return IN6_IS_ADDR_LOOPBACK(&address.in6.sin6_addr)
-		       ? NULL
-		       : "the socket is not on a loopback address";
+	return worker->is_tcp && !is_loopback(&address) ? "the socket is not on a loopback address"
+							: NULL;
 }
 
 /* the peer's address in text, or "" for a UNIX socket */

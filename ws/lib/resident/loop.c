@@ -1,4 +1,5 @@
 #include "loop.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -7,19 +8,10 @@
 
 enum { EVENTS = 128, LONGEST_MS = 60000, BRIEF_US = 50 };
 
-/* a clock of some milliseconds is enough, and costs less */
-void loop_read_clock(struct loop *loop)
-{
-	struct timespec now;
-
-	if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) == 0)
-		loop->now = now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 int loop_open(struct loop *loop)
 {
 	*loop = (struct loop){.epoll = epoll_create1(EPOLL_CLOEXEC)};
-	loop_read_clock(loop);
+	clock_read_coarse_ms(&loop->now);
 	return loop->epoll < 0 ? -1 : 0;
 }
 
@@ -32,34 +24,67 @@ int loop_watch(struct loop *loop, struct watch *watch, uint32_t events)
 
 	if (watch->events == events)
 		return 0;
-	if (epoll_ctl(loop->epoll, operation, watch->fd, &event) < 0)
-		return -1;
-	watch->events = events;
-	return 0;
+	int result = epoll_ctl(loop->epoll, operation, watch->fd, &event);
+	if (result < 0 && errno == EEXIST) /* it could not be taken out before */
+		result = epoll_ctl(loop->epoll, EPOLL_CTL_MOD, watch->fd, &event);
+	if (result == 0 || events == 0)
+		watch->events = events;
+	return result;
 }
 
-static int time_to_wait(const struct loop *loop, bool is_busy)
+static int time_to_wait(const struct loop *loop)
 {
 	const struct timer *first = timers_first(&loop->timers);
 	long long left = first ? first->due - loop->now : LONGEST_MS;
 
-	if (is_busy || left <= 0)
+	if (loop->due || left <= 0)
 		return 0;
 	return left < LONGEST_MS ? (int)left : LONGEST_MS;
 }
 
+void loop_go_on_later(struct loop *loop, struct turn *turn)
+{
+	if (turn->is_due)
+		return;
+	turn->next = loop->due;
+	loop->due = turn;
+	turn->is_due = true;
+}
+
+static void expire_timers(struct loop *loop)
+{
+	struct timer *first;
+
+	while ((first = timers_first(&loop->timers)) != NULL && first->due <= loop->now)
+		first->expire(first);
+}
+
+/* What goes on may come again, but in the next turn. */
+static void go_on(struct loop *loop)
+{
+	struct turn *due = loop->due;
+
+	loop->due = NULL;
+	while (due) {
+		struct turn *turn = due;
+		due = turn->next;
+		turn->is_due = false;
+		turn->go_on(turn);
+	}
+}
+
 static long long microseconds(void)
 {
-	struct timespec now;
+	struct timespec now = {0};
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
 }
 
 /*
- * Waits for events. A processor without work goes to sleep, and to wake it takes longer, in a
- * virtual machine above all, than a client nearby needs for its next message. So where the last
- * wait was brief, this one looks for that long before it sleeps.
+ * Waits for events. A processor without work goes to sleep, and it takes longer to wake up, above
+ * all in a virtual machine, than a client nearby takes for its next message. So where the last wait
+ * was brief, this one looks for a moment before it sleeps.
  */
 static int wait_for_events(struct loop *loop, struct epoll_event *events, int timeout_ms)
 {
@@ -76,18 +101,22 @@ static int wait_for_events(struct loop *loop, struct epoll_event *events, int ti
 	return count;
 }
 
-int loop_turn(struct loop *loop, bool is_busy)
+int loop_turn(struct loop *loop)
 {
 	struct epoll_event events[EVENTS];
-	int count = wait_for_events(loop, events, time_to_wait(loop, is_busy));
+	int count = wait_for_events(loop, events, time_to_wait(loop));
 
-	loop_read_clock(loop);
+	clock_read_coarse_ms(&loop->now);
 	for (int i = 0; i < count; i++) {
 		struct watch *watch = events[i].data.ptr;
 		if (watch->fd >= 0) /* else one of the events before has ended it */
 			watch->notify(watch, events[i].events);
 	}
-	return count < 0 && errno != EINTR ? -1 : 0;
+	if (count < 0 && errno != EINTR)
+		return -1;
+	expire_timers(loop);
+	go_on(loop);
+	return 0;
 }
 
 void loop_close(struct loop *loop)

@@ -15,9 +15,17 @@ struct watch {
 	void (*notify)(struct watch *watch, uint32_t events);
 };
 
+/* Something that goes on in the next turn; part of what it belongs to. */
+struct turn {
+	void (*go_on)(struct turn *turn);
+	struct turn *next;
+	bool is_due; /* it is in the loop's list */
+};
+
 struct loop {
 	int epoll;
 	struct timers timers;
+	struct turn *due;   /* what goes on in the next turn */
 	long long now;      /* of this turn, in milliseconds */
 	bool waits_briefly; /* the last wait for events was a brief one */
 };
@@ -28,12 +36,13 @@ int loop_open(struct loop *loop);
 /* waits for these events of watch->fd from now on; with 0 for none: 0, or -1 with errno set */
 int loop_watch(struct loop *loop, struct watch *watch, uint32_t events);
 
-/* Waits for events, but not if is_busy, nor for longer than the next timer takes, and notifies the
- * watches that have some. 0, or -1 with errno set if waiting failed. Timers are the caller's. */
-int loop_turn(struct loop *loop, bool is_busy);
+/* lets it go on after the events and timers of this turn, or of the next if these are over */
+void loop_go_on_later(struct loop *loop, struct turn *turn);
 
-/* reads the clock */
-void loop_read_clock(struct loop *loop);
+/* Waits for events, but not if something is to go on, nor for longer than the next timer takes, and
+ * notifies the watches that have some, the timers that are due, and what is to go on. 0, or -1 with
+ * errno set if waiting failed. */
+int loop_turn(struct loop *loop);
 
 void loop_close(struct loop *loop);
 

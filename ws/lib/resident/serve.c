@@ -18,7 +18,7 @@
 /* Clients that were all told at once would all come back at once. */
 enum { STOP_SPREAD_MS = 3000, STOP_MS = 5000 };
 
-static bool is_running;
+static struct worker *running;
 
 /* what is beside the clients */
 struct service {
@@ -31,7 +31,12 @@ struct service {
 
 bool serve_is_running(void)
 {
-	return is_running;
+	return running != NULL;
+}
+
+struct worker *serve_worker(void)
+{
+	return running;
 }
 
 static void print_figures(const struct worker *worker)
@@ -61,9 +66,12 @@ static void stop(struct service *service)
 		return;
 	worker->is_stopping = true;
 	listener_close(&service->listener);
-	for (struct client *client = worker->clients; client; client = client->next)
+	for (struct client *client = worker->clients; client; client = client->next) {
+		/* a handshake that is under way has all the time, so that it is not refused */
+		long long share = client->is_open ? told++ : (long long)worker->connected;
 		client_stop_at(client,
-			       loop->now + STOP_SPREAD_MS * told++ / (long long)worker->connected);
+			       loop->now + STOP_SPREAD_MS * share / (long long)worker->connected);
+	}
 	timers_set(&loop->timers, &service->end, loop->now + STOP_MS);
 }
 
@@ -142,6 +150,8 @@ static bool open_service(struct service *service)
 static void close_service(struct service *service)
 {
 	log_tell_left_out(&service->worker);
+	if (service->worker.end_helpers)
+		service->worker.end_helpers(&service->worker);
 	client_drop_all(&service->worker);
 	client_free_over(&service->worker);
 	if (service->signals.fd >= 0)
@@ -149,14 +159,6 @@ static void close_service(struct service *service)
 	loop_close(&service->worker.loop);
 	free(service->worker.input);
 	free(service);
-}
-
-static void expire_timers(struct loop *loop)
-{
-	struct timer *first;
-
-	while ((first = timers_first(&loop->timers)) != NULL && first->due <= loop->now)
-		first->expire(first);
 }
 
 static bool has_ended(const struct service *service)
@@ -170,12 +172,10 @@ static int run(struct service *service)
 	struct worker *worker = &service->worker;
 
 	while (!has_ended(service)) {
-		if (loop_turn(&worker->loop, worker->ready != NULL) < 0) {
+		if (loop_turn(&worker->loop) < 0) {
 			fprintf(stderr, "%s: epoll_wait: %s\n", worker->name, strerror(errno));
 			return 1;
 		}
-		expire_timers(&worker->loop);
-		client_resume_ready(worker);
 		client_free_over(worker);
 	}
 	return 0;
@@ -194,14 +194,14 @@ int serve(const char *name, const struct limits *limits, void (*view)(struct web
 	service->worker.view = view;
 	int status = 1;
 	if (open_service(service)) {
-		is_running = true;
+		running = &service->worker;
 		crash_watch(&(struct crash){
 			.name = name,
 			.clients = &service->worker.open,
 			.has_run_over = coroutine_has_run_over,
 		});
 		status = run(service);
-		is_running = false;
+		running = NULL;
 	}
 	close_service(service);
 	return status;

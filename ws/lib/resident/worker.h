@@ -27,7 +27,8 @@ enum {
 	WORKER_READ_SIZE = 16384, /* of what one client sends, in one turn */
 	WORKER_CORK_SIZE = 65536,
 	WORKER_ADDRESSES = 1024, /* lists of clients by their address */
-	WORKER_TIMERS = 3,       /* beside the clients': the listener's, the log's and the stop's */
+	WORKER_TIMERS =
+		3, /* beside the clients' and helpers': the listener's, the log's, the stop's */
 };
 
 struct worker {
@@ -40,12 +41,14 @@ struct worker {
 	bool is_stopping;
 
 	struct client *clients; /* all that are connected */
-	struct client *ready;   /* those that go on in the next turn */
 	struct client *over;    /* those that are to be freed after this turn */
+	struct client *running; /* the one whose coroutine runs, or NULL */
 	struct client *by_address[WORKER_ADDRESSES];
 	size_t connected; /* how many are connected */
 	size_t open;      /* of which the handshake was accepted */
 	size_t memory;    /* bytes that wait for them, or for more of a message */
+	size_t helpers;   /* coroutines beside the clients' (helper.h) */
+	void (*end_helpers)(struct worker *worker); /* NULL if there never was one */
 
 	char *input; /* WORKER_READ_SIZE bytes for the client that runs; NULL if one kept them */
 	char cork[WORKER_CORK_SIZE]; /* what the client that runs has sent in this turn */

@@ -1,0 +1,10 @@
+#!/usr/bin/python3
+"""Whose pages may open a WebSocket behind conf/apache.conf: the table in origins.py."""
+import sys
+
+sys.path.insert(0, f"{sys.path[0]}/../lib")
+import origins
+import tap
+
+origins.check("apache")
+tap.done()

@@ -1,0 +1,15 @@
+/* The connections of the process for what views ask of Redis, each in use by one of them at a time:
+ * as many as were ever in use at once, which aside.h bounds. */
+#ifndef REDIS_POOL_H
+#define REDIS_POOL_H
+
+#include "redis.h"
+
+/* Takes a live connection, making one if need be. Returns NULL with errno EIO and *why a sentence
+ * in static memory if that fails. */
+struct redis *redis_pool_take(const char **why);
+
+/* gives it back */
+void redis_pool_give(struct redis *redis);
+
+#endif
