@@ -25,8 +25,9 @@ struct turn {
 struct loop {
 	int epoll;
 	struct timers timers;
-	struct turn *due; /* what goes on in the next turn */
-	long long now;    /* of this turn, in milliseconds */
+	struct turn *due;   /* what goes on in the next turn */
+	long long now;      /* of this turn, in milliseconds */
+	bool waits_briefly; /* the last wait for events was a brief one */
 };
 
 /* sets up the loop: 0, or -1 with errno set */
