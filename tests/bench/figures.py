@@ -21,8 +21,8 @@ TITLES = {
     "duplex, behind lighttpd": "duplex, by websocketd, behind lighttpd",
     "resident chat": "duplex, resident",
     "resident chat, behind lighttpd": "duplex, resident, behind lighttpd",
-    "resident chat, 4 workers": "duplex, resident, 4 workers",
-    "resident chat, 4 workers, behind lighttpd": "duplex, resident, 4 workers, behind lighttpd",
+    "resident chat with 4 workers": "duplex, resident, 4 workers",
+    "resident chat with 4 workers, behind lighttpd": "duplex, resident, 4 workers, behind lighttpd",
     "smallest": "smallest libfcgi program",
     "static": "static file",
 }

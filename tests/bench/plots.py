@@ -3,7 +3,7 @@ import subprocess
 
 from figures import CELLS, ratio, spread, title
 
-COLOURS = {"resident": "#0b4f9e", "resident chat": "#0b4f9e", "resident chat, 4 workers": "#3f7fc9", "both": "#0b4f9e", "duplex": "#7db8e8", "musl": "#c4dff5", "cat": "#bbbbbb", "libwebsockets": "#2e8b57",
+COLOURS = {"resident": "#0b4f9e", "resident chat": "#0b4f9e", "resident chat with 4 workers": "#3f7fc9", "both": "#0b4f9e", "duplex": "#7db8e8", "musl": "#c4dff5", "cat": "#bbbbbb", "libwebsockets": "#2e8b57",
            "Node + ws": "#dd8800", "ws + node-redis": "#dd8800", "aiohttp": "#b07aa1", "websockets": "#8c6d31", "Channels": "#c44e52",
            "Channels + channels_redis": "#c44e52", "smallest": "#bbbbbb", "static": "#e4e4e4"}
 HEAD = """set terminal svg size 960,440 font "sans,12" background "white"
@@ -26,7 +26,7 @@ def colour(name):
 
 def in_order(names):
     """The resident way first, then the other, then the rest."""
-    first = [name for name in ("resident", "resident chat", "resident chat, 4 workers", "duplex") if name in names]
+    first = [name for name in ("resident", "resident chat", "resident chat with 4 workers", "duplex") if name in names]
     return first + [name for name in names if name not in first]
 
 

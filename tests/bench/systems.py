@@ -32,7 +32,7 @@ PEERS = {  # the command before the port, and what shows that it is installed
 RESIDENT_CHAT = ["sh", "-c", f'exec spawn-fcgi -n -a 127.0.0.1 -p "$2" -- /usr/bin/multiwatch -f "$1" -- {BUILD}/ws/chat', "resident"]
 PUSH_PEERS = {  # the same for what is published through Redis
     "resident chat": ([*RESIDENT_CHAT, "2"], PEERS["resident"][1]),
-    "resident chat, 4 workers": ([*RESIDENT_CHAT, "4"], PEERS["resident"][1]),
+    "resident chat with 4 workers": ([*RESIDENT_CHAT, "4"], PEERS["resident"][1]),
     "ws + node-redis": (["node", HERE / "peers/node-push.js"], ["node", "-e", "require('ws'), require('redis')"]),
     "Channels + channels_redis": ([PYTHON, "-m", "daphne", "-v", "0", "-b", "127.0.0.1", "channels_push:application", "-p"],
                                   [PYTHON, "-c", "import channels, channels_redis.core, daphne"]),
