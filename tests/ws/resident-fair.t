@@ -98,6 +98,27 @@ def tell_times():
         tap.ok(flooded > 0, "the flood and the others are served side by side")
 
 
+def processor_seconds(pid):
+    return time.clock_gettime(~pid << 3 | 2)  # clock_getcpuclockid(3)
+
+
+def check_rest():
+    """A worker looks for a moment whether the next message comes at once; without one it sleeps."""
+    with Endpoint(VIEWS, **NO_LIMIT) as views:
+        client = views.connect()
+        for number in range(500):
+            client.send(frames.text(b"%d" % number))
+            client.frame()
+        pid = views.processes[0].pid
+        before = processor_seconds(pid)
+        time.sleep(1)  # the rest itself is what is tested
+        spent = processor_seconds(pid) - before
+        tap.ok(spent < 0.05, f"a worker without work sleeps: it takes {spent * 1000:.1f} ms of a second")
+        client.close()
+        views.stop()
+
+
+check_rest()
 check_turns()
 tell_times()
 tap.done()
