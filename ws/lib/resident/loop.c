@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS = 128, LONGEST_MS = 60000, BRIEF_US = 50 };
+enum { EVENTS = 128, LONGEST_MS = 60000, LOOK_US = 50, BRIEF_US = 100 };
 
 int loop_open(struct loop *loop)
 {
@@ -93,11 +93,11 @@ static int wait_for_events(struct loop *loop, struct epoll_event *events, int ti
 
 	if (timeout_ms == 0)
 		return epoll_wait(loop->epoll, events, EVENTS, 0);
-	while (loop->waits_briefly && count == 0 && microseconds() - begin < BRIEF_US)
+	while (loop->waits_briefly && count == 0 && microseconds() - begin < LOOK_US)
 		count = epoll_wait(loop->epoll, events, EVENTS, 0);
 	if (count == 0)
 		count = epoll_wait(loop->epoll, events, EVENTS, timeout_ms);
-	loop->waits_briefly = microseconds() - begin < 2 * BRIEF_US;
+	loop->waits_briefly = microseconds() - begin < BRIEF_US;
 	return count;
 }
 
