@@ -48,6 +48,7 @@ struct client {
 	long long heard_at;     /* when the client sent something last */
 	long long pinged_at;    /* 0 if no ping waits for its answer */
 	long long took_at;      /* when the client took something last */
+	long long begun_at;     /* when the message began that is not whole yet; 0 if none is */
 	long long stop_at;      /* when it is to be told that the server stops; 0 if not */
 
 	char *input; /* the buffer of the window, while it is in use */
@@ -161,6 +162,13 @@ int client_refuse(struct client *client, int status, const char *reason, bool is
 /* client-address.c: the limit of clients of one address */
 bool client_count_address(struct client *client);
 void client_forget_address(struct client *client);
+
+/* client-memory.c: counts what the client holds of the worker's memory */
+void client_count_memory(struct client *client);
+
+/* Tries to make memory for the client that runs, by ending others whose messages are under way for
+ * long: true if there is some. */
+bool client_make_room(struct client *client);
 
 /* client-append.c: what others than its view do to it */
 int client_append(struct websocket *ws, const char *frames, size_t length);
