@@ -153,6 +153,38 @@ def check_makes_room():
         tap.ok(any("its message was under way for longest" in line for line in echo.log()), "a line of the log says so")
 
 
+def check_drops_what_is_not_taken():
+    """Clients that hold all the memory by what they do not take, though they take a little now and then, give it back."""
+    def hold(path, data):
+        return views.connect(path, after=frames.text(data))
+
+    with Endpoint(VIEWS, WEBSOCKET_MAX_MEMORY="6000000", **NO_LIMIT) as views:
+        quick = views.connect("/views/echo")
+        holders = [hold("/views/hold", b"x")]
+        tap.ok(stack.wait_until(lambda: views.figures()[1] > 3000000), "a client makes much output wait")
+        holders.append(hold("/views/hold", b"x"))
+        tap.ok(stack.wait_until(lambda: views.figures()[1] > 6000000), "two of them take all the memory")
+
+        def is_accepted():
+            for client in holders:
+                with contextlib.suppress(OSError):  # it was dropped
+                    client.socket.recv(100)
+            return views.connect("/views/echo").status == 101
+
+        tap.ok(stack.wait_until(is_accepted, 25), "another client is accepted after some seconds")
+        tap.ok(stack.wait_until(lambda: any("it was slowest to take what was sent to it" in line for line in views.log())), "a line of the log says that one of the two was slowest")
+        holders[0].end()
+        tap.ok(len(holders[1].frame()[1]) > 3000000, "the other, which came later, gets what was sent to it")
+        quick.send(frames.text(b"hi"))
+        tap.equal(quick.frame(), (TEXT, b"hi"), "a client that was there before is served as ever")
+    with Endpoint(VIEWS, WEBSOCKET_MAX_MEMORY="3000000", **NO_LIMIT) as views:
+        closing = hold("/views/hold", b"x")
+        closing.send(frames.close(1000))
+        tap.ok(stack.wait_until(lambda: views.figures()[1] > 3000000), "a client that closes leaves much output waiting")
+        tap.ok(stack.wait_until(lambda: views.connect("/views/echo").status == 101, 25), "it keeps another client out for some seconds only")
+        tap.ok(stack.wait_until(lambda: views.figures()[1] < 3000000), "its memory is given back")
+
+
 def check_slow_reader():
     """What a client takes slowly, while more of it comes, arrives whole and in order."""
     with Endpoint() as echo:
@@ -266,6 +298,7 @@ check_half_closed()
 check_holding()
 check_bounded_output()
 check_makes_room()
+check_drops_what_is_not_taken()
 check_slow_reader()
 check_pings()
 check_stops()

@@ -167,7 +167,7 @@ void client_forget_address(struct client *client);
 void client_count_memory(struct client *client);
 
 /* Tries to make memory for the client that runs, by ending others whose messages are under way for
- * long: true if there is some. */
+ * long, or that do not take what was sent to them long ago: true if there is some. */
 bool client_make_room(struct client *client);
 
 /* client-append.c: what others than its view do to it */

@@ -61,16 +61,28 @@ static ssize_t try_to_write(struct client *client, const char *bytes, size_t len
 	return n < 0 && errno == EAGAIN ? 0 : n;
 }
 
+/* notes what waits now */
+static void mark(struct client *client)
+{
+	client->output.marked = client->output.length - client->output.sent;
+	client->output.marked_at = client->worker->loop.now;
+}
+
 /* writes what it can at once, and keeps the rest */
 static int write_or_keep(struct client *client, const char *bytes, size_t length)
 {
-	ssize_t n = client->output.bytes ? 0 : try_to_write(client, bytes, length);
+	bool is_first = client->output.bytes == NULL;
+	ssize_t n = is_first ? try_to_write(client, bytes, length) : 0;
 
 	if (n < 0)
 		return -1;
-	if (client->output.bytes == NULL)
+	if (is_first)
 		client->took_at = client->worker->loop.now;
-	return keep(&client->output, bytes + n, length - (size_t)n);
+	if (keep(&client->output, bytes + n, length - (size_t)n) < 0)
+		return -1;
+	if (is_first)
+		mark(client);
+	return 0;
 }
 
 static int flush_cork(struct client *client)
@@ -107,6 +119,10 @@ static int flush_kept(struct client *client)
 	if (n < 0)
 		return -1;
 	output->sent += (size_t)n;
+	if ((size_t)n >= output->marked)
+		mark(client);
+	else
+		output->marked -= (size_t)n;
 	if (n > 0) { /* a client that takes is not silent, and may get to the ping only now */
 		client->heard_at = client->worker->loop.now;
 		client->pinged_at = client->pinged_at ? client->heard_at : 0;

@@ -16,6 +16,8 @@ struct output {
 	size_t sent;   /* of them */
 	size_t length; /* that are there, the sent ones included */
 	size_t capacity;
+	size_t marked;       /* of those that wait: how many did at that time */
+	long long marked_at; /* the oldest of them waits since then, or longer */
 };
 
 /* Sends length bytes after those that were sent before. 0, or -1 with errno ENOMEM, or that of
