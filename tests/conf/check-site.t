@@ -31,6 +31,7 @@ PAGES = {
     "pattern": PAGE + b'<script src="/etc/passw*"></script>',
     "local file": PAGE + b'<script src="file:///etc/passwd"></script>',
     "other host": PAGE + b'<script src="//127.0.0.1/echo.js"></script>',
+    "many files": PAGE + b'<script src="echo/echo.js"></script>\n' * 5000,
     "large page": PAGE + b"<p>Welcome" * (1 << 20),
 }
 
@@ -81,7 +82,8 @@ class Fake(threading.Thread):
                 return
             stream.read(int(fields.get("content-length", 0)))
             status, headers, body = self.answer(method, target)
-            lines = [f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}", "Server: fake/1", "Connection: close", f"Content-Length: {len(body)}",
+            name = "fake/1\x9b\x1b31mred" if self.fault == "escapes" and method == "POST" else "fake/1"  # in UTF-8, as terminals heed it
+            lines = [f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}", f"Server: {name}", "Connection: close", f"Content-Length: {len(body)}",
                      *(f"{name}: {value}" for name, value in headers.items())]
             client.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
@@ -95,7 +97,7 @@ class Fake(threading.Thread):
         if self.fault == "login":
             return 401, text, b"who?\n"
         if method == "POST":
-            return (200 if self.fault == "POST" else 405), text, b"\n"
+            return {"POST": 200, "escapes": 404}.get(self.fault, 405), text, b"\n"
         if path == "/tools/echo" and message:
             return self.answer_echo(text, message[0].encode())
         if path == "/tools/echo":
@@ -177,6 +179,8 @@ FAULTS = {
     "pattern": [r"/etc/passw\*, which the page needs, is answered 404 by fake/1"],
     "local file": [r"the page at .* names files of another site: another rule"],
     "other host": [r"the page at .* names files of another site: another rule"],
+    "many files": [r"the page at .* is another one: another rule"],
+    "escapes": [r"^a POST is answered 404 by fake/1\?\?31mred, and not 405: another part"],
     "large page": [r"the page is answered 000"],
     "files": [r"/tools/echo/echo\.(css|js), which the page needs, is answered 404 .*: a rule of the site for files"] * 2,
     "types": [r"/tools/echo/echo\.(css|js), which the page needs, has the type \"text/html\": another part"] * 2,
