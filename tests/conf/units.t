@@ -158,6 +158,24 @@ def check_ws():
     tap.equal(re.findall(r"mmap\([^)]*PROT_WRITE\|PROT_EXEC", trace.read_text(errors="replace")), [], "the WebSocket side maps no memory that is both written and run")
 
 
+def count_workers(processors, **variables):
+    """How many workers the command of duplex-resident@ starts on a machine of so many processors."""
+    path = prefix / f"machine-{processors}"
+    path.mkdir(exist_ok=True)
+    (path / "nproc").write_text(f"#!/bin/sh\necho {processors}\n")
+    (path / "nproc").chmod(0o755)
+    command = [part.replace("$$", "$").replace("/usr/bin/multiwatch", "echo") for part in units.command(directory / "duplex-resident@.service")]
+    output = subprocess.run(command, capture_output=True, env={"PATH": f"{path}:/usr/bin:/bin", **variables}).stdout.decode()
+    return int(re.search(r"--forks=(\d+) ", output)[1])
+
+
+def check_workers():
+    """By default the workers of a resident endpoint are no more than fit its memory together, however large the machine is."""
+    tap.equal([count_workers(processors) for processors in (1, 2, 6, 7, 64)], [1, 2, 6, 6, 6], "duplex-resident@: there is a worker for each processor, up to six")
+    tap.equal([count_workers(64, DUPLEX_WORKERS="9"), count_workers(2, DUPLEX_WORKERS="9")], [9, 9], "duplex-resident@: DUPLEX_WORKERS counts on every machine")
+    tap.equal(units.read(directory / "duplex-resident@.service").get(("Service", "OOMPolicy")), ["continue"], "duplex-resident@: the end of one worker for its memory does not stop the others")
+
+
 def check_resident():
     """A resident endpoint by the command of its service, on a socket as its .socket unit makes it."""
     unit = directory / "duplex-resident@.service"
@@ -237,6 +255,7 @@ with tempfile.TemporaryDirectory() as top, tempfile.TemporaryFile("w+") as log:
     check_files()
     check_fcgi()
     check_ws()
+    check_workers()
     check_resident()
     check_redis()
     check_machines()
