@@ -185,6 +185,21 @@ def check_drops_what_is_not_taken():
         tap.ok(stack.wait_until(lambda: views.figures()[1] < 3000000), "its memory is given back")
 
 
+def check_long_handshakes():
+    """What clients make an endpoint keep of their handshakes counts as their memory."""
+    path, fields = "/echo?" + "a" * 7000, ("X-Long: " + "b" * 7000,)
+    with Endpoint(WEBSOCKET_MAX_MEMORY="400000", **NO_LIMIT) as echo:
+        ordinary = [echo.connect() for _ in range(30)]
+        tap.equal(echo.figures()[1], 0, "an ordinary handshake is not counted")
+        long = [echo.connect(path, fields=fields) for _ in range(10)]
+        tap.ok(stack.wait_until(lambda: echo.figures()[1] >= 10 * 20000), "long ones are, query and fields")
+        long += [echo.connect(path, fields=fields) for _ in range(15)]
+        tap.equal([client.status for client in (long[10], long[-1])], [101, 503], "they are refused when there is no memory for more")
+        for client in ordinary + long:
+            client.close()
+        tap.ok(stack.wait_until(lambda: echo.figures()[:2] == [0, 0]), "nothing of them is left")
+
+
 def check_slow_reader():
     """What a client takes slowly, while more of it comes, arrives whole and in order."""
     with Endpoint() as echo:
@@ -299,6 +314,7 @@ check_holding()
 check_bounded_output()
 check_makes_room()
 check_drops_what_is_not_taken()
+check_long_handshakes()
 check_slow_reader()
 check_pings()
 check_stops()

@@ -185,6 +185,8 @@ static void keep_variables_outside(void *argument)
 	client->variables = handshake_variables(&head->handshake, client->input,
 						client->worker->name,
 						client->peer[0] ? client->peer : NULL);
+	if (client->variables)
+		client->variables_size = handshake_variables_size(client->variables);
 }
 
 /* keeps the variables, and lets the window begin behind the head */

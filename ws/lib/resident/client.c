@@ -178,8 +178,9 @@ static void release(struct client *client)
 	output_drop(client);
 	frames_free(&client->frames);
 	client_drop_window(client);
-	client_count_memory(client);
 	free(client->variables);
+	client->variables = NULL;
+	client_count_memory(client);
 	*(client->previous ? &client->previous->next : &worker->clients) = client->next;
 	if (client->next)
 		client->next->previous = client->previous;

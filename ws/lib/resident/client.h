@@ -61,6 +61,7 @@ struct client {
 	size_t counted;   /* bytes of worker->memory that are this client's */
 	uint64_t address; /* the network of the client, for the limit of clients of one */
 	char *variables;  /* of the handshake, or NULL */
+	size_t variables_size;
 	char peer[INET6_ADDRSTRLEN]; /* the peer's address over TCP; else empty */
 
 	unsigned char wants;

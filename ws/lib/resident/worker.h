@@ -46,8 +46,8 @@ struct worker {
 	struct client *by_address[WORKER_ADDRESSES];
 	size_t connected; /* how many are connected */
 	size_t open;      /* of which the handshake was accepted */
-	size_t memory;    /* bytes that wait for them, or for more of a message */
-	size_t helpers;   /* coroutines beside the clients' (helper.h) */
+	size_t memory; /* bytes that wait for them, or for more of a message, and long handshakes */
+	size_t helpers;                             /* coroutines beside the clients' (helper.h) */
 	void (*end_helpers)(struct worker *worker); /* NULL if there never was one */
 
 	char *input; /* WORKER_READ_SIZE bytes for the client that runs; NULL if one kept them */
