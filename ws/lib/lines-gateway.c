@@ -17,19 +17,16 @@ bool lines_is_started_by_websocketd(void)
 	return interface && strncmp(interface, gateway, sizeof gateway - 1) == 0;
 }
 
-/* decodes the escapes of a path in its place; websocketd has refused one that is cut */
+/* decodes the escapes of a path in place; websocketd has refused a path with a malformed one */
 static void decode(char *path)
 {
+	const char *end = path + strlen(path);
 	char *to = path;
 
-	for (; *path; path++) {
-		bool is_escape = *path == '%' && hex_digit(path[1]) >= 0 && hex_digit(path[2]) >= 0;
-		*to = *path;
-		if (is_escape) {
-			*to = (char)(hex_digit(path[1]) << 4 | hex_digit(path[2]));
-			path += 2;
-		}
-		to++;
+	for (const char *from = path; from < end; to++) {
+		char byte = *from;
+		from += is_escape(from, end, &byte) ? 3 : 1;
+		*to = byte;
 	}
 	*to = '\0';
 }
