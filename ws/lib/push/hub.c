@@ -102,10 +102,9 @@ static void deliver_gap(struct hub *hub)
 /* waits until something can be read, but not beyond the time when it is due */
 static bool wait_for_reader(struct reader *reader, long long due)
 {
-	long long left = due - clock_now_ms();
-	int ready = aside_wait(reader_fd(reader), POLLIN, left > 0 ? (int)left : 0);
+	int ready = aside_wait(reader_fd(reader), POLLIN, clock_left_ms(due));
 
-	if (ready == 0 && due <= clock_now_ms()) {
+	if (ready == 0 && clock_left_ms(due) == 0) {
 		reader_give_up(reader);
 		return false;
 	}

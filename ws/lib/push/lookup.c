@@ -135,9 +135,9 @@ static void wait_for_result(int wait_ms)
 {
 	long long end = clock_now_ms() + wait_ms;
 
-	for (long long left = wait_ms; left > 0 && cache.is_running && cache.result.count == 0;
-	     left = end - clock_now_ms())
-		if (!wait_for_event((int)left))
+	for (int left = wait_ms; left > 0 && cache.is_running && cache.result.count == 0;
+	     left = clock_left_ms(end))
+		if (!wait_for_event(left))
 			return;
 }
 
