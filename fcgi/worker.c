@@ -239,7 +239,7 @@ static bool retry_accept(struct worker *worker, int error)
 		return false;
 	if (give_up_longest(worker))
 		return true;
-	warnx("accept: %s", "out of descriptors or memory, trying again");
+	warnx("accept: out of descriptors or memory, trying again");
 	poll(&signal, 1, 100);
 	return true;
 }

@@ -85,7 +85,7 @@ static int code_for(int error)
 	case EIO:
 		return FRAMES_CODE_TRY_AGAIN;
 	default:
-		return 1008; /* a policy is violated */
+		return FRAMES_CODE_POLICY;
 	}
 }
 
