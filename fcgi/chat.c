@@ -1,4 +1,5 @@
 #include "chat.h"
+#include "network.h"
 #include "origin.h"
 #include "push/channel.h"
 #include "query.h"
@@ -35,8 +36,8 @@ static void fail(struct chat *chat, struct trouble *refusal, const char *what,
 {
 	bool lost = redis_is_lost(chat->redis);
 
-	trouble_begin(lost ? &chat->reach : refusal, "%s: %s: Redis: %s", http_address(request),
-		      what, redis_why(chat->redis));
+	trouble_begin(lost ? &chat->reach : refusal, "%s: %s: Redis: %s",
+		      network_for_log(request->address), what, redis_why(chat->redis));
 	http_status(response, 503);
 }
 

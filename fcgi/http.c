@@ -60,14 +60,6 @@ void http_request(char **envp, struct request *request)
 		request->path[0] = '\0';
 }
 
-const char *http_address(const struct request *request)
-{
-	const char *address = request->address ? request->address : "";
-	size_t length = strspn(address, "0123456789abcdefABCDEF.:");
-
-	return length > 0 && length < 64 && address[length] == '\0' ? address : "unknown client";
-}
-
 int http_content_length(const char *text, size_t most, size_t *length)
 {
 	*length = most + 1;

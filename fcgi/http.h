@@ -43,9 +43,6 @@ enum { HTTP_HEAD_SIZE = 1024 };
  * its body is read. */
 void http_request(char **envp, struct request *request);
 
-/* Returns the client's address for the log, as the web server gives it, or a text in its place. */
-const char *http_address(const struct request *request);
-
 /* Reads CONTENT_LENGTH (RFC 3875 4.1.2), for a body of at most this many bytes. Returns 0, or the
  * status to answer: 400 if it is not a number, 413 if it is more. *length is most + 1 if nobody
  * knows the length, so that all there is is read: it is NULL or empty, or -1, as Caddy has it for

@@ -1,13 +1,12 @@
 /* what websocketd has done and told before the program began: the handshake and its variables */
 #include "field.h"
 #include "lines.h"
+#include "network.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MAX_ADDRESS = 64 };
 
 bool lines_is_started_by_websocketd(void)
 {
@@ -103,10 +102,5 @@ const char *lines_address(struct websocket *ws)
 
 	if (address == NULL)
 		address = lines_variable(ws, "REMOTE_ADDR");
-	if (address == NULL)
-		return "unknown client";
-	address += strspn(address, " ");
-
-	size_t length = strspn(address, "0123456789abcdefABCDEF.:[]");
-	return address[length] || length > MAX_ADDRESS ? "unknown client" : address;
+	return network_for_log(address ? address + strspn(address, " ") : NULL);
 }
