@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,15 +41,9 @@ static char bytes[65536];
  */
 static int open_signals(void)
 {
-	sigset_t stop;
+	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
 
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTERM);
-	sigaddset(&stop, SIGINT);
-	sigaddset(&stop, SIGUSR1);
-	if (sigprocmask(SIG_BLOCK, &stop, NULL) < 0)
-		return -1;
-	return signalfd(-1, &stop, SFD_CLOEXEC);
+	return process_open_signals(numbers, sizeof numbers / sizeof *numbers);
 }
 
 static int watch(const struct worker *worker, int fd, uint32_t events, void *what)

@@ -3,6 +3,7 @@
 #include "coroutine.h"
 #include "crash.h"
 #include "listener.h"
+#include "process.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -100,15 +101,9 @@ static void take_signal(struct watch *watch, uint32_t events)
 static int open_signals(struct service *service)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
-	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-		sigaddset(&set, numbers[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -1;
-	service->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	service->signals.fd = process_open_signals(numbers, sizeof numbers / sizeof *numbers);
 	return service->signals.fd < 0
 		       ? -1
 		       : loop_watch(&service->worker.loop, &service->signals, EPOLLIN);
