@@ -232,6 +232,20 @@ static void check_wrong_start(void)
 	disconnect(&peer);
 }
 
+static void check_closed(void)
+{
+	static const struct step nothing[] = {{0}};
+	struct peer peer = connect_peer();
+
+	redis_play(nothing);
+	websocket_close(peer.ws);
+	errno = 0;
+	ok(websocket_subscribe(peer.ws, "room", NULL) == -1 && errno == EPIPE,
+	   "a connection that was closed cannot subscribe");
+	is_played("a connection that was closed");
+	disconnect(&peer);
+}
+
 static void check_twice(void)
 {
 	static const struct step script[] = {PING,
@@ -387,6 +401,7 @@ int main(void)
 	check_start_before_foreign();
 	check_all_behind();
 	check_patience();
+	check_closed();
 	check_twice();
 	check_fd(true);
 	check_fd(false);

@@ -21,8 +21,8 @@ bool websocket_is_channel(const char *name)
 
 int websocket_subscribe(struct websocket *ws, const char *channel, const char *after)
 {
-	if (ws->feed) {
-		errno = EALREADY;
+	if (ws->feed || ws->ended) {
+		errno = ws->feed ? EALREADY : EPIPE;
 		return -1;
 	}
 	if (!channel_is_name(channel) || (after && !channel_is_start(after))) {
