@@ -8,8 +8,9 @@
 /* true if standard input is a listening socket: the process then serves many clients */
 bool process_has_listening_socket(void);
 
-/* Blocks these signals, and opens a non-blocking descriptor to read them from (signalfd(2)): so they
- * interrupt nothing, and none is missed. Returns it, or -1 with errno set. The caller closes it. */
+/* Blocks these signals, and opens a non-blocking descriptor to read them from (signalfd(2)): so
+ * they interrupt nothing, and none is missed. Returns it, or -1 with errno set. The caller closes
+ * it. */
 int process_open_signals(const int *numbers, size_t count);
 
 /*
