@@ -169,8 +169,8 @@ static void note_ending(struct client *client)
 								   : ENDED_OTHERWISE]++;
 }
 
-/* takes the client out of everything; its memory stays until the turn is over, as an event of this
- * turn may still name it */
+/* Takes the client out of all lists. Its memory stays until the turn is over, because an event of
+ * this turn may still name it. */
 static void release(struct client *client)
 {
 	struct worker *worker = client->worker;

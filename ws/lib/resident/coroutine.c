@@ -31,11 +31,11 @@ struct coroutine {
 			   */
 };
 
-/* To map a stack costs more than all else of a connection, so some are kept for the next. */
+/* Mapping a stack costs more than anything else of a connection, so some are kept for the next. */
 enum { MAX_FREE = 64, ALIGNMENT = 64 };
 
-/* No page of it is ever used. It is more than one, as a function with a large frame may reach over
- * one. */
+/* The guard below each stack, which may not be touched. It is more than a page, because a function
+ * with a large frame can reach over one. */
 enum { GUARD_SIZE = 65536 };
 
 static struct coroutine *free_list;

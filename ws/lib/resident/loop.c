@@ -59,7 +59,7 @@ static void expire_timers(struct loop *loop)
 		first->expire(first);
 }
 
-/* What goes on may come again, but in the next turn. */
+/* What goes on may ask to go on again: that is for the next turn. */
 static void go_on(struct loop *loop)
 {
 	struct turn *due = loop->due;
