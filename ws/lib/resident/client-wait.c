@@ -95,8 +95,8 @@ static int wait_for_view(struct client *client, struct pollfd *set, size_t count
 	if (client->input || client->has_ahead) { /* there is something to be read first */
 		if (count == 0)
 			return 0;
-		client_yield(
-			client); /* a view that does not read it must not keep the others out */
+		/* a view that does not read it must not keep the others out */
+		client_yield(client);
 	} else if (timeout_ms == 0 || (count > 0 && poll(set, count, 0) != 0)) {
 		client_wait_without_time(client);
 	} else {
