@@ -94,8 +94,8 @@ def check_chat(server, service, tree):
     tap.ok(b"<title>Chat</title>" in ask("/chat")[1], "/chat is a page")
     tap.equal(ask("/chat", "--data-urlencode", "message=by HTTP")[0], b"202", "a message is posted to /chat")
     said = json.loads(asyncio.run(converse("/chat?after=-1", origin="http://localhost")))
-    tap.equal(said["text"], "by HTTP", "a WebSocket gets it")
-    tap.equal(ask("/echo?message=hi"), (b"200", b"hi"), "/echo is as before")
+    tap.equal(said["text"], "by HTTP", "a WebSocket gets what was published over HTTP")
+    tap.equal(ask("/echo?message=hi"), (b"200", b"hi"), "/echo works as before beside /chat")
     shell("systemctl disable --now duplex-redis", tree)
     path.write_text(shipped)
 

@@ -302,7 +302,7 @@ static void check_fd(bool is_before)
 	   "websocket_read gives that message to the client alone");
 	is_played("a client that polls");
 	has_got(&peer, HELLO_LINE, "the client has got the message");
-	ok(!readable(fd, 0), "then websocket_fd is not readable");
+	ok(!readable(fd, 0), "websocket_fd is not readable after the message was taken");
 	disconnect(&peer);
 }
 
