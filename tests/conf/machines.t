@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """
-Three machines behind a front, as conf/front has it for HAProxy and for Apache, which run their endpoints in either way. One of the hosts goes while clients listen and
-somebody publishes, by a crash or without a word: its clients come back on the others, and nobody misses a message or has one
-twice.
+Three machines behind a front, as conf/front has it for HAProxy and for Apache, which run their endpoints in either way. While
+clients listen and somebody publishes, one of the hosts crashes or disappears without a word: its clients come back on the
+others, and nobody misses a message or has one twice.
 """
 import asyncio
 import json

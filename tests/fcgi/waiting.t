@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """
-Requests that do not come at once, straight to a worker: they wait beside others, whose answers are as they were, and their
-number, memory and time are bounded. What is no request, or one that could end libfcgi's process, ends its connection alone.
+Requests that do not come at once, straight to a worker: they wait beside others, whose answers do not change, and their
+number, memory and time are bounded. What is not a request, or one that libfcgi would not survive, ends its connection alone.
 """
 import contextlib
 import os
