@@ -289,12 +289,3 @@ const char *handshake_variable(const char *variables, const char *name)
 			return variables + length + 1;
 	return NULL;
 }
-
-size_t handshake_variables_size(const char *variables)
-{
-	const char *at = variables;
-
-	while (*at)
-		at += strlen(at) + 1;
-	return (size_t)(at - variables) + 1;
-}

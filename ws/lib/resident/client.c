@@ -198,7 +198,8 @@ static void release(struct client *client)
 	worker->over = client;
 }
 
-void client_resume(struct client *client)
+/* runs the client until it suspends itself or ends */
+static void resume(struct client *client)
 {
 	client->wants = 0;
 	client->is_due = false;
@@ -214,7 +215,7 @@ void client_resume(struct client *client)
 void client_wake(struct client *client, unsigned char what)
 {
 	if (client->wants & what && !client->turn.is_due)
-		client_resume(client);
+		resume(client);
 }
 
 void client_drop_all(struct worker *worker)
@@ -237,7 +238,7 @@ void client_free_over(struct worker *worker)
 
 static void take_turn(struct turn *turn)
 {
-	client_resume((struct client *)((char *)turn - offsetof(struct client, turn)));
+	resume((struct client *)((char *)turn - offsetof(struct client, turn)));
 }
 
 void client_resume_or_wait(struct client *client)
@@ -249,7 +250,7 @@ void client_resume_or_wait(struct client *client)
 	if (!client->is_held &&
 	    ((client->wants & WANTS_INPUT && client->is_readable) ||
 	     (client->wants & WANTS_ROOM && has_room) || client->is_lost || client->is_due))
-		client_resume(client);
+		resume(client);
 	else
 		client_arm(client);
 }
@@ -289,6 +290,6 @@ int client_start(struct worker *worker, int fd, const char *peer)
 		client->next->previous = client;
 	worker->clients = client;
 	worker->connected++;
-	client_resume(client);
+	resume(client);
 	return 0;
 }

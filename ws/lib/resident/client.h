@@ -82,10 +82,8 @@ struct client {
  * still the caller's. */
 int client_start(struct worker *worker, int fd, const char *peer);
 
-/* runs the client until it suspends itself or ends */
-void client_resume(struct client *client);
-
-/* the same, but only if the client waits for this, and is not to go on in the next turn anyway */
+/* runs the client until it suspends itself or ends, if it waits for this and is not to go on in the
+ * next turn anyway */
 void client_wake(struct client *client, unsigned char what);
 
 /* Lets the client go on in the next turn. It is no longer held. */
