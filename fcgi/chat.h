@@ -1,5 +1,4 @@
-/* /chat and /chat/NAME over HTTP: the page, what came since a message, and a message of one's own
- */
+/* /chat and /chat/NAME over HTTP: the page, the messages after one, and publishing */
 #ifndef CHAT_H
 #define CHAT_H
 

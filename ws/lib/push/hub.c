@@ -44,7 +44,7 @@ static void end(struct subscriber *subscriber, int error, const char *why)
 	ws->carrier->cut(ws, FRAMES_CODE_TRY_AGAIN);
 }
 
-/* ends them all; where they are more than one, one line of the log tells of all */
+/* ends all subscribers; if there are several, one line of the log tells of all */
 static void end_all(struct hub *hub, const char *why)
 {
 	size_t count = 0;
@@ -130,7 +130,7 @@ static bool read_once(struct hub *hub)
 	return true;
 }
 
-/* takes it out of the list, if it is there */
+/* takes a hub out of the list, if it is there */
 static void forget(const struct hub *hub)
 {
 	struct hub **place = &hubs;

@@ -1,5 +1,5 @@
-/* A place in a channel: where somebody who reads it is. What reads on from there needs a connection
- * to Redis, which is not part of it. */
+/* A place in a channel: how far a reader has come. Reading on from there takes a connection to
+ * Redis, which is not part of the place. */
 #ifndef PLACE_H
 #define PLACE_H
 
