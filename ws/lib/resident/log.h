@@ -44,7 +44,7 @@ struct log {
 bool log_may_add(struct worker *worker);
 
 /* True if an event that may repeat is to be logged: *last, when it came last, is LOG_QUIET_MS ago
- * or more. Sets *last to now. */
+ * or more, or 0. Sets *last to now. */
 bool log_is_new(const struct worker *worker, long long *last);
 
 /* writes how many lines were left out, if there are some */

@@ -107,8 +107,8 @@ static int flush_kept(struct client *client)
 	if (n < 0)
 		return -1;
 	output->sent += (size_t)n;
-	if (n >
-	    0) { /* a client that takes output is not silent, and may not have met the ping yet */
+	/* a client that takes output is not silent, and may not have met the ping yet */
+	if (n > 0) {
 		client->heard_at = client->worker->loop.now;
 		client->pinged_at = client->pinged_at ? client->heard_at : 0;
 	}
