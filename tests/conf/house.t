@@ -18,7 +18,7 @@ PUBLIC = ("websocket.h", "push.h")
 # How the headers of an outside library begin, and the one file that includes them.
 OUTSIDE = {"fcgi|fastcgi": "fcgi/fastcgi.c", "hiredis/hiredis_ssl|openssl": "ws/lib/push/redis-tls.c", "hiredis": "ws/lib/push/redis.c", "sha1": "ws/lib/resident/handshake-answer.c", "resolv": "ws/lib/resident/handshake-answer.c"}
 # A part of the name of each header that belongs to the C library, to POSIX or to Linux.
-SYSTEM = re.compile(r"(arpa|netinet|sanitizer|sys|linux)/|(dlfcn|err|errno|fcntl|getopt|inttypes|limits|malloc|netdb|poll|pthread|sched|signal|stdarg|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn"
+SYSTEM = re.compile(r"(arpa|netinet|sanitizer|sys|linux)/|(dlfcn|err|errno|fcntl|getopt|inttypes|limits|malloc|netdb|poll|pthread|sched|setjmp|signal|stdarg|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn"
                     r"|string|strings|time|ucontext|unistd)\.h$")
 
 

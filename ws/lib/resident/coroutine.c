@@ -1,5 +1,13 @@
+/*
+ * A coroutine begins by setcontext and is resumed by _longjmp: swapcontext would make a system call
+ * for the mask of signals, which is the same everywhere, and save more than functions may rely on.
+ * glibc takes a jump to another stack for a fault, if it is asked to look for faults.
+ */
+#undef _FORTIFY_SOURCE
+
 #include "coroutine.h"
 
+#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,13 +27,17 @@
 #define FINISH_SWITCH START_SWITCH
 #endif
 
+/* a function that is left by a jump, so that AddressSanitizer must not expect it to return */
+#define LEFT_BY_JUMP __attribute__((no_sanitize_address))
+
 /* lies directly below the room */
 struct coroutine {
-	ucontext_t context;
+	jmp_buf place; /* where it suspended itself */
 	void (*function)(void *room);
 	char *mapping;     /* begins with the guard */
 	size_t stack_size; /* with what lies at its top */
 	struct coroutine *next_free;
+	bool has_begun;
 	bool has_returned;
 	void *fake_stack; /* of AddressSanitizer, which has to be told of each change of the stack
 			   */
@@ -42,7 +54,7 @@ static struct coroutine *free_list;
 static size_t free_count;
 
 static struct coroutine *running;
-static ucontext_t *outside; /* on its stack */
+static jmp_buf *outside; /* on its stack */
 static const void *outside_bottom;
 static size_t outside_size;
 static void (*outside_function)(void *argument); /* is to be called there, or NULL */
@@ -73,15 +85,16 @@ static size_t stack_size(const struct coroutine *coroutine)
 	return (size_t)((const char *)coroutine - stack_of(coroutine));
 }
 
-static void switch_to_outside(struct coroutine *self, bool is_last)
+LEFT_BY_JUMP static void switch_to_outside(struct coroutine *self, bool is_last)
 {
 	START_SWITCH(is_last ? NULL : &self->fake_stack, outside_bottom, outside_size);
-	swapcontext(&self->context, outside);
+	if (_setjmp(self->place) == 0)
+		_longjmp(*outside, 1);
 	FINISH_SWITCH(self->fake_stack, &outside_bottom, &outside_size);
 }
 
 /* makecontext passes integers alone, so the coroutine is found by the variable */
-static void enter(void)
+LEFT_BY_JUMP static void enter(void)
 {
 	struct coroutine *self = running;
 
@@ -117,14 +130,6 @@ static char *take_stack(size_t stack_size)
 	return coroutine->mapping;
 }
 
-static void prepare(struct coroutine *coroutine)
-{
-	getcontext(&coroutine->context);
-	coroutine->context.uc_stack.ss_sp = stack_of(coroutine);
-	coroutine->context.uc_stack.ss_size = stack_size(coroutine);
-	makecontext(&coroutine->context, enter, 0);
-}
-
 static void *create(size_t whole, size_t size, void (*function)(void *room))
 {
 	char *mapping = take_stack(whole);
@@ -138,7 +143,6 @@ static void *create(size_t whole, size_t size, void (*function)(void *room))
 	coroutine->mapping = mapping;
 	coroutine->stack_size = whole;
 	coroutine->function = function;
-	prepare(coroutine);
 	return room;
 }
 
@@ -152,14 +156,34 @@ void *coroutine_create_large(size_t size, void (*function)(void *room))
 	return create(COROUTINE_LARGE_STACK_SIZE, size, function);
 }
 
-static void switch_to(struct coroutine *coroutine)
+LEFT_BY_JUMP static void begin(struct coroutine *coroutine)
+{
+	ucontext_t context;
+
+	getcontext(&context);
+	context.uc_stack.ss_sp = stack_of(coroutine);
+	context.uc_stack.ss_size = stack_size(coroutine);
+	makecontext(&context, enter, 0);
+	coroutine->has_begun = true;
+	setcontext(&context);
+}
+
+LEFT_BY_JUMP static void go_to(struct coroutine *coroutine)
+{
+	if (coroutine->has_begun)
+		_longjmp(coroutine->place, 1);
+	begin(coroutine);
+}
+
+LEFT_BY_JUMP static void switch_to(struct coroutine *coroutine)
 {
 	void *fake_stack = NULL;
-	ucontext_t here;
+	jmp_buf here;
 
 	outside = &here;
 	START_SWITCH(&fake_stack, stack_of(coroutine), stack_size(coroutine));
-	swapcontext(&here, &coroutine->context);
+	if (_setjmp(here) == 0)
+		go_to(coroutine);
 	FINISH_SWITCH(fake_stack, NULL, NULL);
 	outside = NULL;
 }

@@ -2,11 +2,19 @@
 #include "clock.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS = 128, LONGEST_MS = 60000, LOOK_US = 50, BRIEF_US = 100 };
+enum {
+	EVENTS = 128,
+	LONGEST_MS = 60000,
+	LOOK_US = 50,
+	BRIEF_US = 100,
+	FEW_EVENTS = 4,
+	MANY_EVENTS = 64
+};
 
 int loop_open(struct loop *loop)
 {
@@ -82,22 +90,41 @@ static long long microseconds(void)
 }
 
 /*
- * Waits for events. A processor without work goes to sleep, and it takes longer to wake up, above
- * all in a virtual machine, than a client nearby takes for its next message. So where the last wait
- * was brief, this one looks for a moment before it sleeps.
+ * Looks for events for a moment. A processor without work goes to sleep, and it takes longer to
+ * wake up, above all in a virtual machine, than a client nearby takes for its next message. Others
+ * that wait for the processor come first.
+ */
+static int look_for_events(struct loop *loop, struct epoll_event *events, long long begin)
+{
+	int count = 0;
+
+	while (count == 0 && microseconds() - begin < LOOK_US) {
+		sched_yield();
+		count = epoll_wait(loop->epoll, events, EVENTS, 0);
+	}
+	return count;
+}
+
+/*
+ * Waits for events: after a brief wait for few by looking for them first. Where they come in
+ * numbers, the next will too, and a worker that shares its processor leaves it to another in time:
+ * the kernel would not take it away for some milliseconds, and as long the other's clients would
+ * wait.
  */
 static int wait_for_events(struct loop *loop, struct epoll_event *events, int timeout_ms)
 {
 	long long begin = microseconds();
 	int count = 0;
 
-	if (timeout_ms == 0)
-		return epoll_wait(loop->epoll, events, EVENTS, 0);
-	while (loop->waits_briefly && count == 0 && microseconds() - begin < LOOK_US)
-		count = epoll_wait(loop->epoll, events, EVENTS, 0);
+	if (loop->brought > MANY_EVENTS)
+		sched_yield();
+	else if (loop->brought <= FEW_EVENTS && loop->waits_briefly && timeout_ms != 0)
+		count = look_for_events(loop, events, begin);
 	if (count == 0)
 		count = epoll_wait(loop->epoll, events, EVENTS, timeout_ms);
-	loop->waits_briefly = microseconds() - begin < BRIEF_US;
+	if (timeout_ms != 0)
+		loop->waits_briefly = microseconds() - begin < BRIEF_US;
+	loop->brought = count;
 	return count;
 }
 
