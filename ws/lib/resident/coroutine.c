@@ -1,7 +1,7 @@
 /*
  * A coroutine begins by setcontext and is resumed by _longjmp: swapcontext would make a system call
  * for the mask of signals, which is the same everywhere, and save more than functions may rely on.
- * glibc takes a jump to another stack for a fault, if it is asked to look for faults.
+ * With _FORTIFY_SOURCE glibc would take a jump to another stack for a fault.
  */
 #undef _FORTIFY_SOURCE
 
@@ -27,7 +27,7 @@
 #define FINISH_SWITCH START_SWITCH
 #endif
 
-/* a function that is left by a jump, so that AddressSanitizer must not expect it to return */
+/* marks a function that is left by a jump: AddressSanitizer must not expect it to return */
 #define LEFT_BY_JUMP __attribute__((no_sanitize_address))
 
 /* lies directly below the room */
