@@ -27,7 +27,7 @@ struct loop {
 	struct turn *due;   /* what goes on in the next turn */
 	long long now;      /* of this turn, in milliseconds */
 	bool waits_briefly; /* the last wait for events was a brief one */
-	int brought;        /* events of the last wait */
+	int brought;        /* how many events the last wait brought */
 };
 
 /* sets up the loop: 0, or -1 with errno set */
