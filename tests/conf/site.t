@@ -101,11 +101,12 @@ def check_chat(server, service, tree):
 
 
 def resident_commands(server):
-    """What conf/README.md has for a resident endpoint: its commands, for lighttpd with the entry of the table under them."""
+    """What conf/README.md has for a resident endpoint: its commands, for lighttpd with the entry that duplex(7) has."""
     text = (stack.ROOT / "conf/README.md").read_text()
     lines = re.search(r"```sh\n(sed [^\n]*RESIDENT.*?)```", text, re.S)[1].splitlines()
     if server == "lighttpd":
-        entry = re.search(r"^\| `lighttpd\.conf`, or `duplex-local\.conf` \| `(.*)` \|$", text, re.M)[1].replace("echo chat", "echo")
+        manual = (stack.ROOT / "conf/duplex.7").read_text()
+        entry = re.search(r"^\.Li (var\.duplex_resident .*)$", manual, re.M)[1].replace(r"\(dq", '"').replace("echo chat", "echo")
         return [f"echo '{entry}' >>/etc/lighttpd/duplex-local.conf", lines[1], lines[2].replace("apache2", "lighttpd")]
     return lines
 
