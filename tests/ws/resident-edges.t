@@ -133,6 +133,26 @@ def check_bounded_output():
         tap.ok(waits < 3 << 20, f"without much memory in use, pings make {waits} bytes wait, 16 messages of the largest size")
 
 
+def check_makes_room():
+    """Clients that hold all the memory by messages that never become whole, though bytes of them still come, give it back."""
+    with Endpoint(WEBSOCKET_MAX_MEMORY="2500000", **NO_LIMIT) as echo:
+        first = echo.connect(after=frames.header(0x82, 65000, None, True) + frames.MASK + b"x" * 32500)
+        tap.ok(stack.wait_until(lambda: echo.figures()[1] > 32500), "half a message is kept")
+        others = [echo.connect(after=frames.header(0x82, 65000, None, True) + frames.MASK + b"x" * 32500) for _ in range(90)]
+        tap.ok(stack.wait_until(lambda: echo.figures()[1] > 2500000), "halves of messages take all the memory")
+
+        def is_accepted():
+            with contextlib.suppress(OSError):  # it has given way
+                first.socket.send(b"x")
+            return echo.connect().status == 101
+
+        tap.ok(stack.wait_until(is_accepted), "a further client is accepted after some seconds")
+        tap.equal(first.frame(), (CLOSE, code(1013)), "the one whose message is under way for longest gives way, and is told 1013")
+        others[0].send(b"x" * 32500)
+        tap.equal(others[0].frame()[0], BINARY, "one that came later sends the rest of its message")
+        tap.ok(any("its message was under way for longest" in line for line in echo.log()), "a line of the log says so")
+
+
 def check_slow_reader():
     """What a client takes slowly, while more of it comes, arrives whole and in order."""
     with Endpoint() as echo:
@@ -245,6 +265,7 @@ check_views_that_do_not_wait()
 check_half_closed()
 check_holding()
 check_bounded_output()
+check_makes_room()
 check_slow_reader()
 check_pings()
 check_stops()

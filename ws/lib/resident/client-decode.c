@@ -44,11 +44,18 @@ static void take_close(struct client *client, const struct frames_item *item)
 	client_send_close(client, item->code, NULL, 0);
 }
 
+static void note_begin(struct client *client)
+{
+	if (frames_memory(&client->frames) == 0)
+		client->begun_at = 0;
+	else if (client->begun_at == 0)
+		client->begun_at = client->worker->loop.now;
+}
+
 /* A large message has begun: there must be memory for it. */
 static bool has_memory(struct client *client)
 {
-	return !worker_is_short_of_memory(client->worker) ||
-	       frames_announced(&client->frames) <= LARGE_MESSAGE;
+	return frames_announced(&client->frames) <= LARGE_MESSAGE || client_make_room(client);
 }
 
 /* acts on an event that is not a message: true if there may be more */
@@ -67,6 +74,7 @@ static bool take_event(struct client *client, enum frames_event event,
 		return false;
 	case FRAMES_MORE:
 		client_drop_window(client);
+		note_begin(client);
 		if (!has_memory(client))
 			fail(client, ENOBUFS, FRAMES_CODE_TRY_AGAIN,
 			     "memory for the messages of all clients is short");
@@ -83,8 +91,10 @@ bool client_decode(struct client *client, struct frames_item *item)
 		enum frames_event event = frames_next(&client->frames, client->input + client->at,
 						      client->end - client->at, &used, item);
 		client->at += used;
-		if (event == FRAMES_MESSAGE)
+		if (event == FRAMES_MESSAGE) {
+			client->begun_at = 0;
 			return true;
+		}
 		if (!take_event(client, event, item))
 			return false;
 	}

@@ -117,7 +117,7 @@ static bool is_within_limits(struct client *client)
 	if (limits->max_clients && worker->open >= limits->max_clients)
 		return refuse(client, REFUSED_FULL, 503,
 			      "too many clients (WEBSOCKET_MAX_CLIENTS)");
-	if (worker_is_short_of_memory(worker))
+	if (!client_make_room(client))
 		return refuse(
 			client, REFUSED_MEMORY, 503,
 			"memory for the messages of all clients is short (WEBSOCKET_MAX_MEMORY)");

@@ -30,16 +30,6 @@ void client_drop_window(struct client *client)
 	client->at = client->end = 0;
 }
 
-/* the client's share of the worker's memory, as far as it varies */
-static void count_memory(struct client *client)
-{
-	size_t memory = client->output.capacity + frames_memory(&client->frames) +
-			(client->input ? WORKER_READ_SIZE : 0);
-
-	client->worker->memory += memory - client->counted;
-	client->counted = memory;
-}
-
 void client_resume_later(struct client *client)
 {
 	client->is_held = false;
@@ -48,7 +38,7 @@ void client_resume_later(struct client *client)
 
 void client_arm(struct client *client)
 {
-	count_memory(client);
+	client_count_memory(client);
 	uint32_t events = (client->wants & WANTS_INPUT ? EPOLLIN | EPOLLRDHUP : 0U) |
 			  (client->output.bytes ? EPOLLOUT : 0U);
 
@@ -188,7 +178,7 @@ static void release(struct client *client)
 	output_drop(client);
 	frames_free(&client->frames);
 	client_drop_window(client);
-	count_memory(client);
+	client_count_memory(client);
 	free(client->variables);
 	*(client->previous ? &client->previous->next : &worker->clients) = client->next;
 	if (client->next)

@@ -49,6 +49,7 @@ struct client {
 	long long heard_at;     /* when the client sent something last */
 	long long pinged_at;    /* 0 if no ping waits for its answer */
 	long long took_at;      /* when the client took something last */
+	long long begun_at;     /* when the unfinished message began; 0 if there is none */
 	long long stop_at;      /* when it is told that the server stops; 0 if it is not */
 
 	char *input; /* the buffer of the window, while it is in use */
@@ -169,6 +170,13 @@ bool client_count_address(struct client *client);
 
 /* counts it no longer */
 void client_forget_address(struct client *client);
+
+/* client-memory.c: counts what the client holds of the worker's memory */
+void client_count_memory(struct client *client);
+
+/* Makes room in the worker's memory for the client that runs, by ending other clients whose
+ * messages have been unfinished for long. Returns true if there is room. */
+bool client_make_room(struct client *client);
 
 /* client-append.c: what callers other than the view do to a client, as the carrier has it */
 int client_append(struct websocket *ws, const char *frames, size_t length);
