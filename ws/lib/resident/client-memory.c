@@ -16,7 +16,7 @@ void client_count_memory(struct client *client)
 	client->counted = memory;
 }
 
-/* the client whose message is under way for longest, and for long; or NULL */
+/* the client whose message has been unfinished for longest, if that is long enough; or NULL */
 static struct client *find_slowest(struct worker *worker)
 {
 	struct client *slowest = NULL;
