@@ -135,7 +135,7 @@ check-valgrind: ## run the tests in C under valgrind, and tests of the whole sta
 	$(PROVE) --exec '$(VALGRIND)' $(filter-out %/utf8-iconv,$(UNIT_TESTS)) $(BUILD)/faults/api
 	$(MAKE) all $(BUILD)/memcheck/tests/views BUILD=$(BUILD)/memcheck ENDPOINT_LDFLAGS= CFLAGS='-O1 -g'
 	tests/lib/wrap $(BUILD)/memcheck $(BUILD)/valgrind '$(VALGRIND) --log-file=$(abspath $(BUILD))/valgrind/log/%p'
-	@BUILD='$(BUILD)/valgrind' $(CHECK) $(WRAPPED_STACK)
+	@BUILD='$(BUILD)/valgrind' $(CHECK) $(WRAPPED_STACK) tests/ws/chat-resident.t tests/ws/push-resident.t
 	@cat $(BUILD)/valgrind/log/* >&2; test -z "$$(cat $(BUILD)/valgrind/log/*)"
 
 check-arm64: ## build for arm64 on a bare Debian in memory, and run the tests in C and some of the stack under qemu (SUITE=trixie)
