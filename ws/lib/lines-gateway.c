@@ -39,6 +39,7 @@ int lines_restore_path(void)
 {
 	const char *script = getenv("SCRIPT_NAME");
 	const char *uri = getenv("REQUEST_URI");
+	const char *info = getenv("PATH_INFO");
 	int result = 0;
 
 	if (script == NULL || uri == NULL)
@@ -47,8 +48,10 @@ int lines_restore_path(void)
 	if (path == NULL)
 		return -1;
 	decode(path);
-	if (strncmp(path, script, strlen(script)) == 0)
-		result = setenv("PATH_INFO", path + strlen(script), 1);
+	size_t length = strlen(script);
+	if (strncmp(path, script, length) == 0 &&
+	    (info == NULL || strcmp(info, path + length) != 0))
+		result = setenv("PATH_INFO", path + length, 1); /* it copies the environment */
 	free(path);
 	return result;
 }
