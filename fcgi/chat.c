@@ -1,4 +1,5 @@
 #include "chat.h"
+#include "network.h"
 #include "origin.h"
 #include "push/channel.h"
 #include "query.h"
@@ -35,12 +36,12 @@ static void fail(struct chat *chat, struct trouble *refusal, const char *what,
 {
 	bool lost = redis_is_lost(chat->redis);
 
-	trouble_begin(lost ? &chat->reach : refusal, "%s: %s: Redis: %s", http_address(request),
-		      what, redis_why(chat->redis));
+	trouble_begin(lost ? &chat->reach : refusal, "%s: %s: Redis: %s",
+		      network_for_log(request->address), what, redis_why(chat->redis));
 	http_status(response, 503);
 }
 
-/* as many lines as a web server takes at once, so that no slow client keeps a worker */
+/* so many bytes a web server takes at once, so that no slow client keeps a worker */
 enum { ENOUGH = 131072 };
 struct lines {
 	size_t length;
@@ -154,8 +155,8 @@ static void publish(struct chat *chat, const struct publication *publication,
 	http_print(response, 202, "%s\n", id);
 }
 
-/* Reads the body. Returns 0, or the status to answer with. There may be more to read than belongs
- * to the body, or less if the client is gone (RFC 3875 4.2). */
+/* Reads the body. Returns 0, or the status to answer with. More than the body may be there to be
+ * read, or less if the client has gone (RFC 3875 4.2). */
 static int read_form(const struct request *request, char body[BODY_SIZE + 1], size_t *size)
 {
 	size_t told;

@@ -1,5 +1,4 @@
-/* /chat and /chat/NAME over HTTP: the page, what came since a message, and a message of one's own
- */
+/* /chat and /chat/NAME over HTTP: the page, the messages after one, and publishing */
 #ifndef CHAT_H
 #define CHAT_H
 
@@ -22,7 +21,7 @@ struct chat {
  *
  * GET /chat answers with the page. With ?after= it answers with the messages
  * after an id, or with the last N for "-N", as a line of JSON each:
- *   200  the lines, which may be none: at most 100, or 128 KiB, at once
+ *   200  at most 100 lines, or 128 KiB, at once; there may be none
  *   400  after is neither an id nor such a number
  *   503  Redis cannot be reached, or refuses
  *
@@ -36,8 +35,8 @@ struct chat {
  *   503  Redis cannot be reached, refuses, or did not answer; it may then have taken the message
  */
 
-/* Prepares it. A worker has others to serve: there no request waits long for the name of Redis's
- * host to be looked up, and /chat is 503 until then. */
+/* Prepares chat. In a worker, which has other requests to serve, no request waits long until the
+ * name of Redis's host is looked up: /chat is answered 503 until then. */
 void chat_open(struct chat *chat, bool is_worker);
 
 /* closes the connection to Redis */

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What may wait in a connection's buffer by default, with what the system needs for it. */
+/* how much may wait in a connection's buffer by default, with what the system needs for it */
 enum { USUAL_BUFFER = 65536 };
 
 /*
@@ -35,7 +35,8 @@ static void end_connection(int signal)
 	errno = error;
 }
 
-/* for a request that begins now; a timer costs more to set than a clock to read */
+/* Sets the deadline of a request that begins now. Setting a timer costs more than reading a clock.
+ */
 static void set_deadline(void)
 {
 	static time_t set;
@@ -47,7 +48,7 @@ static void set_deadline(void)
 	alarm(DEADLINE_SECONDS);
 }
 
-/* whoever has started this process may have blocked the signal */
+/* prepares the deadline; whoever has started this process may have blocked its signal */
 static int open_deadline(void)
 {
 	struct sigaction deadline = {.sa_handler = end_connection, .sa_flags = SA_RESTART};
@@ -72,7 +73,7 @@ int fastcgi_open(void)
 	return open_deadline();
 }
 
-/* OS_Accept would poll each connection of a UNIX socket once more, for an old fault of Linux. */
+/* On a UNIX socket OS_Accept would poll each connection once more, for an old fault of Linux. */
 int fastcgi_accept(void)
 {
 	if (listens_on_tcp)
@@ -80,8 +81,8 @@ int fastcgi_accept(void)
 	return accept4(STDIN_FILENO, NULL, NULL, SOCK_CLOEXEC);
 }
 
-/* A connection that has these bytes to read, and then its end: pair[0]; libfcgi's answers to
- * records other than the request's can be read from pair[1]. 0, or -1 */
+/* Makes a connection, pair[0], from which these bytes can be read, and then its end. libfcgi's
+ * answers to records other than the request's can be read from pair[1]. Returns 0, or -1. */
 static int make_feed(const char *bytes, size_t length, int pair[2])
 {
 	int size = (int)length;
@@ -98,7 +99,7 @@ static int make_feed(const char *bytes, size_t length, int pair[2])
 	return -1;
 }
 
-/* closes what is left of it, and passes on what libfcgi wrote to it */
+/* closes such a connection, as far as libfcgi has not, and passes on what libfcgi wrote to it */
 static void end_feed(int pair[2], int connection)
 {
 	char bytes[4096];
@@ -111,7 +112,7 @@ static void end_feed(int pair[2], int connection)
 		close(pair[0]);
 }
 
-/* nothing, if it is not all there: what came of it is not what was sent */
+/* Reads the body. If libfcgi meets an error, nothing of the body counts. */
 static size_t read_body(void *body, char *room, size_t size)
 {
 	FCGX_Stream *in = body;
@@ -146,9 +147,9 @@ static bool respond(int connection, const struct response *response, bool has_bo
 
 /*
  * Has libfcgi read the request from a descriptor, and asks the view for a response, unless site is
- * NULL. If libfcgi fails, it closes that descriptor, and finds no listening socket to accept
- * another from. When it closes one, it shall not wait for the web server to close its end
- * (FCGX_Detach).
+ * NULL. If libfcgi fails, it closes that descriptor, and has no listening socket from which it
+ * could accept another. FCGX_Detach keeps it from waiting, when it closes one, until the web server
+ * has closed its end.
  */
 static bool read_request(int from, struct site *site, struct request *request,
 			 struct response *response)

@@ -1,4 +1,4 @@
-/* FastCGI by libfcgi, which only this part knows */
+/* FastCGI by libfcgi, which fastcgi.c alone knows */
 #ifndef FASTCGI_H
 #define FASTCGI_H
 
@@ -7,28 +7,29 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Sets up libfcgi and the deadline of fastcgi_answer. Returns 0, or -1 with errno. */
+/* Sets up libfcgi and the deadline of fastcgi_answer. Returns 0, or -1 with errno set. */
 int fastcgi_open(void);
 
 /*
  * Accepts a connection from the listening socket on standard input. On a TCP socket those that
- * FCGI_WEB_SERVER_ADDRS does not name are closed. Returns its descriptor, or -1 with errno.
+ * FCGI_WEB_SERVER_ADDRS does not name are closed. Returns its descriptor, or -1 with errno set.
  */
 int fastcgi_accept(void);
 
 /*
  * Answers a request of which nothing more has to come: RECORDS_WHOLE or RECORDS_ENOUGH. Its bytes
  * are those given, or with NULL those that wait to be read from the connection. What libfcgi does
- * not read stays there. Nothing of this waits for the web server, unless the answer does not fit
- * into the connection's buffer: then for four seconds at most. Returns true, and the connection is
- * the caller's to close, or false if it is closed already, because of an error.
+ * not read stays there. This waits for the web server only if the answer does not fit into the
+ * connection's buffer, and for four seconds at most. Returns true, and the connection is the
+ * caller's to close, or false if an error has closed it.
  */
 bool fastcgi_answer(struct site *site, int connection, const char *bytes, size_t length);
 
-/* Answers a request that has this id, and is not or never whole, with a status alone. Returns as
+/* Answers a request with this id, of which not all has come, with a status alone. Returns as
  * fastcgi_answer does. */
 bool fastcgi_refuse(int connection, unsigned int id, int status);
 
+/* frees what libfcgi holds */
 void fastcgi_close(void);
 
 #endif

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* where the source of what runs here is, for the pages to say; empty: they do not */
+/* where the source of this program is, to which the pages link; if it is empty, they do not */
 #ifndef DUPLEX_SOURCE
 #define DUPLEX_SOURCE ""
 #endif

@@ -3,10 +3,10 @@
  * that was edited is read again at the next request for it; one that can no
  * longer be read is served from its last copy.
  *
- * Two things are filled into a page when it is served: {root} is the way back to
- * the root of our paths, and {NAME} the hash of that file, by which it may be
- * cached for a year: src="{root}echo/echo.js?v={echo.js}".
- * And {source} is a link to DUPLEX_SOURCE, or nothing if there is none.
+ * Three things are filled into a page when it is served: {root} is the way back to
+ * the root of our paths, {NAME} is the hash of that file, by which it may be cached
+ * for a year, as in src="{root}echo/echo.js?v={echo.js}", and {source} is a link to
+ * DUPLEX_SOURCE, or nothing if that is empty.
  */
 #ifndef FILES_H
 #define FILES_H
@@ -35,6 +35,7 @@ bool files_has(const char *name);
 void files_respond(struct files *files, const char *name, const struct request *request,
 		   struct response *response);
 
+/* frees the files */
 void files_close(struct files *files);
 
 #endif

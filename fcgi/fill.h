@@ -1,11 +1,11 @@
-/* What fcgi/duplex fills into a page: the value of each name in braces that it knows. */
+/* Fills values into a page, in place of their names in braces. */
 #ifndef FILL_H
 #define FILL_H
 
 #include <stddef.h>
 
-/* The value of the name of length bytes, or NULL if it has none. It is read before the next call.
- */
+/* Returns the value of the name of length bytes, or NULL if it has none. The value is copied before
+ * the next call. */
 typedef const char *fill_value(void *context, const char *name, size_t length);
 
 /* Returns page, of length bytes, with each {name} that has a value replaced by it, and all else as

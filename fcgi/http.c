@@ -1,4 +1,5 @@
 #include "http.h"
+#include "status.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -59,14 +60,6 @@ void http_request(char **envp, struct request *request)
 		request->path[0] = '\0';
 }
 
-const char *http_address(const struct request *request)
-{
-	const char *address = request->address ? request->address : "";
-	size_t length = strspn(address, "0123456789abcdefABCDEF.:");
-
-	return length > 0 && length < 64 && address[length] == '\0' ? address : "unknown client";
-}
-
 int http_content_length(const char *text, size_t most, size_t *length)
 {
 	*length = most + 1;
@@ -81,35 +74,6 @@ int http_content_length(const char *text, size_t most, size_t *length)
 			return 413;
 	}
 	return 0;
-}
-
-/* the statuses that this program answers, RFC 9110 15 */
-static const struct {
-	int status;
-	const char *phrase;
-} phrases[] = {
-	{200, "OK"},
-	{202, "Accepted"},
-	{304, "Not Modified"},
-	{400, "Bad Request"},
-	{403, "Forbidden"},
-	{404, "Not Found"},
-	{405, "Method Not Allowed"},
-	{408, "Request Timeout"},
-	{413, "Content Too Large"},
-	{415, "Unsupported Media Type"},
-	{426, "Upgrade Required"},
-	{429, "Too Many Requests"},
-	{431, "Request Header Fields Too Large"},
-	{503, "Service Unavailable"},
-};
-
-static const char *phrase_of(int status)
-{
-	for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
-		if (phrases[i].status == status)
-			return phrases[i].phrase;
-	return "";
 }
 
 void http_text(struct response *response, int status, const char *body, size_t length)
@@ -139,7 +103,7 @@ void http_print(struct response *response, int status, const char *format, ...)
 
 void http_status(struct response *response, int status)
 {
-	http_print(response, status, "%s\n", phrase_of(status));
+	http_print(response, status, "%s\n", status_phrase(status));
 }
 
 size_t http_head(const struct response *response, char head[HTTP_HEAD_SIZE])
@@ -148,7 +112,7 @@ size_t http_head(const struct response *response, char head[HTTP_HEAD_SIZE])
 	int length = snprintf(head, HTTP_HEAD_SIZE,
 			      "Status: %d %s\r\nCache-Control: %s\r\n%s%s%s%s"
 			      "X-Content-Type-Options: nosniff\r\n",
-			      response->status, phrase_of(response->status), response->cache,
+			      response->status, status_phrase(response->status), response->cache,
 			      response->headers, etag ? "ETag: " : "", etag ? etag : "",
 			      etag ? "\r\nVary: Accept-Encoding\r\n" : "");
 

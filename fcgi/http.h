@@ -20,7 +20,8 @@ struct request {
 	const char *refused; /* why the web server has refused it, or NULL: see origin.h */
 	const char *content_type;
 	const char *content_length; /* of the body, or NULL */
-	/* reads the body, up to size bytes of it and HTTP_BODY_MAX at most: how many there were */
+	/* reads up to size bytes of the body, and HTTP_BODY_MAX at most: returns how many there
+	 * were */
 	size_t (*read_body)(void *body, char *room, size_t size);
 	void *body; /* for read_body */
 };
@@ -43,13 +44,10 @@ enum { HTTP_HEAD_SIZE = 1024 };
  * its body is read. */
 void http_request(char **envp, struct request *request);
 
-/* Returns the client's address for the log, as the web server gives it, or a text in its place. */
-const char *http_address(const struct request *request);
-
 /* Reads CONTENT_LENGTH (RFC 3875 4.1.2), for a body of at most this many bytes. Returns 0, or the
- * status to answer: 400 if it is not a number, 413 if it is more. *length is most + 1 if nobody
- * knows the length, so that all there is is read: it is NULL or empty, or -1, as Caddy has it for
- * a body that comes in chunks. */
+ * status to answer: 400 if it is not a number, 413 if it is more. If the text is NULL or empty, or
+ * -1 as Caddy has it for a body that comes in chunks, the length is not known: *length is then most
+ * + 1, so that all of the body is read. */
 int http_content_length(const char *text, size_t most, size_t *length);
 
 /* Makes a plain text response that no cache keeps. The body stays the caller's. */

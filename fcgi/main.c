@@ -85,8 +85,8 @@ static void open_site(const struct options *options, struct site *site)
 		errx(EXIT_FAILURE, "--endpoints: %s: not a directory", options->endpoints);
 }
 
-/* An address that cannot be used is a mistake that somebody has to mend; that Redis is not there
- * may pass. */
+/* An address that cannot be used is a mistake that an operator has to mend. A Redis that is not
+ * there may come. */
 static void check_chat_settings(void)
 {
 	const char *reason;

@@ -1,4 +1,5 @@
 #include "origin.h"
+#include "network.h"
 
 #include <err.h>
 #include <stdio.h>
@@ -64,7 +65,7 @@ void origin_refuse(const struct request *request, struct response *response)
 	char origin[4 * SHOWN + 6];
 	char host[4 * SHOWN + 6];
 
-	warnx("%s: WebSocket refused, %s: Origin %s, Host %s", http_address(request),
+	warnx("%s: WebSocket refused, %s: Origin %s, Host %s", network_for_log(request->address),
 	      by_origin ? "its Origin is not one of ours" : "its Connection does not name Upgrade",
 	      quote(request->origin, origin), quote(request->host, host));
 	http_status(response, by_origin ? 403 : 400);

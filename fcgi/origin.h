@@ -15,8 +15,8 @@ bool origin_is_of_host(const char *origin, const char *host);
  * DUPLEX_REFUSED is set, to "origin" or "connection". */
 bool origin_is_refused(const struct request *request);
 
-/* Answers such a request, 403 or 400, and writes one line to the log, with the client's address,
- * its Origin and the Host that it asked for. Nothing in these can forge a line. */
+/* Answers such a request with 403 or 400, and writes one line to the log, with the client's
+ * address, its Origin and the Host that it asked for. Nothing in these can forge a line. */
 void origin_refuse(const struct request *request, struct response *response);
 
 #endif

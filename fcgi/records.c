@@ -5,11 +5,13 @@
 enum { VERSION = 1, BEGIN_REQUEST = 1, PARAMS = 4, STDIN = 5, GET_VALUES = 9 };
 enum { BEGIN_SIZE = 8, ROLE_SIZE = 2, AUTHORIZER = 2 };
 
-/* FCGI_GET_VALUES with each of its three names once. libfcgi has room for an answer to these and
- * writes beyond it for more (CVE-2025-23016 is about the same function's lengths). */
+/* The size of FCGI_GET_VALUES with each of its three names once. libfcgi has room for the answer to
+ * these, and writes beyond that room for more (CVE-2025-23016 is about lengths in the same
+ * function).
+ */
 enum { GET_VALUES_MAX = 48 };
 
-/* libfcgi answers them, and nobody reads its answers meanwhile */
+/* how many other records libfcgi may answer, since nobody reads its answers meanwhile */
 enum { OTHERS_MAX = 64 };
 
 static size_t smaller(size_t a, size_t b)
@@ -71,9 +73,9 @@ static bool are_open(const struct records_pairs *pairs)
 }
 
 /*
- * FCGI_GET_VALUES, or the begin of another request while ours comes, which libfcgi declines. Other
- * records it would handle wrongly: an unknown management record it keeps memory for and takes its
- * content for another record's, and empty records of other requests it confuses with ours.
+ * Begins FCGI_GET_VALUES, or a second request while ours comes, which libfcgi declines. libfcgi
+ * would handle other records wrongly: it keeps memory for an unknown management record and takes
+ * its content for another record, and it confuses empty records of other requests with ours.
  */
 static enum records_state begin_other(struct records *records, unsigned int id, unsigned int type)
 {
@@ -157,7 +159,7 @@ static enum records_state end_record(struct records *records)
 	return records->has_params && records->role == AUTHORIZER ? RECORDS_WHOLE : RECORDS_MORE;
 }
 
-/* takes a part of the header, of the content or of the padding: how many bytes */
+/* takes a part of the header, of the content or of the padding, and returns its length */
 static size_t take_part(struct records *records, const unsigned char *bytes, size_t length)
 {
 	size_t n = 1;

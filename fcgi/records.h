@@ -1,8 +1,7 @@
 /*
- * How far a FastCGI request has come (FastCGI Specification 1.0, 3.3 to 5.3): pure, it is given the
- * bytes of a connection in any pieces. It looks at the headers of records and at the lengths of
- * names and values, to find the end and what libfcgi must not be given; what is in them is for
- * libfcgi.
+ * How far a FastCGI request has come (FastCGI Specification 1.0, 3.3 to 5.3). This does no I/O: it
+ * is given the bytes of a connection in any pieces. It reads the headers of records and the lengths
+ * of names and values, to find the end and what libfcgi must not be given. All else is for libfcgi.
  */
 #ifndef RECORDS_H
 #define RECORDS_H
@@ -11,7 +10,7 @@
 #include <stddef.h>
 
 enum {
-	RECORDS_SIZE_MAX = 327680, /* bytes of a request with its record headers */
+	RECORDS_SIZE_MAX = 327680, /* bytes of a request, with the headers of its records */
 };
 
 enum records_state {
@@ -19,8 +18,7 @@ enum records_state {
 	RECORDS_WHOLE,     /* the request has come to its end */
 	RECORDS_ENOUGH,    /* HTTP_BODY_MAX bytes of the body have come: a view reads no more */
 	RECORDS_TOO_LARGE, /* it is longer than RECORDS_SIZE_MAX */
-	RECORDS_REFUSED,   /* not a request, an aborted one, or one that could end libfcgi's process
-			    */
+	RECORDS_REFUSED, /* not a request, an aborted one, or one that libfcgi would not survive */
 };
 
 /* the pairs of a name and a value that a stream of records carries */
@@ -50,10 +48,8 @@ struct records {
 	enum { RECORDS_SKIPPED, RECORDS_BEGIN, RECORDS_PARAMS, RECORDS_STDIN, RECORDS_VALUES } kind;
 };
 
-/*
- * Takes the next bytes of the connection and returns the state of the request, which stays what it
- * is once it is not RECORDS_MORE; bytes that follow its end are not looked at.
- */
+/* Takes the next bytes of the connection and returns the state of the request. A state other than
+ * RECORDS_MORE is final. Bytes after the end of the request are ignored. */
 enum records_state records_take(struct records *records, const void *bytes, size_t length);
 
 #endif

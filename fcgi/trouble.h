@@ -8,11 +8,11 @@ struct trouble {
 	bool is_told;
 };
 
-/* writes the line, unless the trouble has begun before */
+/* writes a line, unless it was written since the trouble began */
 void trouble_begin(struct trouble *trouble, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* writes the line if the trouble has begun */
+/* writes the line, if the trouble had begun */
 void trouble_end(struct trouble *trouble, const char *line);
 
 #endif

@@ -10,12 +10,11 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* with WAITING_LEAVING_MS and the deadline of an answer less than what systemd waits for at a stop
- */
+/* Together with WAITING_LEAVING_MS and the deadline of an answer this is less than what systemd
+ * waits for at a stop. */
 enum { STOP_MS = 3000 };
 
 struct worker {
@@ -42,15 +41,9 @@ static char bytes[65536];
  */
 static int open_signals(void)
 {
-	sigset_t stop;
+	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
 
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTERM);
-	sigaddset(&stop, SIGINT);
-	sigaddset(&stop, SIGUSR1);
-	if (sigprocmask(SIG_BLOCK, &stop, NULL) < 0)
-		return -1;
-	return signalfd(-1, &stop, SFD_CLOEXEC);
+	return process_open_signals(numbers, sizeof numbers / sizeof *numbers);
 }
 
 static int watch(const struct worker *worker, int fd, uint32_t events, void *what)
@@ -60,10 +53,8 @@ static int watch(const struct worker *worker, int fd, uint32_t events, void *wha
 	return epoll_ctl(worker->epoll, EPOLL_CTL_ADD, fd, &watched);
 }
 
-/*
- * A request on the listening socket wakes one of the workers that wait, at times a further one: the
- * accept of that one must not block.
- */
+/* A request on the listening socket wakes one of the workers that wait, and at times another one,
+ * whose accept must not block. */
 static int open_events(struct worker *worker)
 {
 	int flags = fcntl(STDIN_FILENO, F_GETFL);
@@ -88,7 +79,9 @@ static bool discard(int fd)
 	return length < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
-/* An end that the web server sees as such: it would see an error if bytes were left unread. */
+/* Ends a connection so that the web server sees its end: with bytes left unread it would see an
+ * error.
+ */
 static void end_cleanly(struct worker *worker, struct connection *connection)
 {
 	if (connection->fd >= 0)
@@ -105,7 +98,7 @@ static void refuse(struct connection *connection, int status)
 		connection->fd = -1;
 }
 
-/* false if there is none to give up */
+/* gives up the connection that has waited longest: false if there is none */
 static bool give_up_longest(struct worker *worker)
 {
 	struct connection *longest = waiting_longest(&worker->waiting);
@@ -120,8 +113,8 @@ static bool give_up_longest(struct worker *worker)
 	return true;
 }
 
-/* A connection to watch from now on, for which others are given up if it must be; NULL, and it is
- * closed, if the system refuses. */
+/* Watches a connection from now on, and gives up others for it if it must. Returns NULL, and has
+ * closed it, if the system refuses. */
 static struct connection *admit(struct worker *worker, int fd)
 {
 	struct connection *connection;
@@ -139,8 +132,8 @@ static struct connection *admit(struct worker *worker, int fd)
 	return NULL;
 }
 
-/* It has been answered before the web server has sent all, and may not take note of the answer
- * before that: it gets a little time. */
+/* Gives a connection a little time that was answered before the web server had sent all: the web
+ * server may read the answer only then. */
 static void leave(struct worker *worker, struct connection *connection)
 {
 	shutdown(connection->fd, SHUT_WR);
@@ -159,8 +152,8 @@ static enum records_state look(int fd)
 	return length < 0 && (errno == EAGAIN || errno == EINTR) ? RECORDS_MORE : RECORDS_REFUSED;
 }
 
-/* Keeps what has come of a request. The oldest requests are given up if it must be, be it this one.
- */
+/* Keeps what has come of a request. If memory is short, the oldest requests are given up, even this
+ * one. */
 static enum records_state take_in(struct worker *worker, struct connection *connection)
 {
 	ssize_t length = recv(connection->fd, bytes, sizeof bytes, MSG_DONTWAIT);
@@ -227,8 +220,8 @@ static void begin(struct worker *worker, int fd)
 		leave(worker, connection);
 }
 
-/* true if accept can be tried again: another worker was faster, or the client or the system had a
- * bad moment, which is waited for unless a signal comes */
+/* true if accept can be tried again: another worker was faster, the client has gone, or descriptors
+ * or memory are short, for which it waits a little unless a signal comes */
 static bool retry_accept(struct worker *worker, int error)
 {
 	struct pollfd signal = {.fd = worker->signals, .events = POLLIN};
@@ -239,7 +232,7 @@ static bool retry_accept(struct worker *worker, int error)
 		return false;
 	if (give_up_longest(worker))
 		return true;
-	warnx("accept: %s", "out of descriptors or memory, trying again");
+	warnx("accept: out of descriptors or memory, trying again");
 	poll(&signal, 1, 100);
 	return true;
 }
@@ -287,7 +280,7 @@ static void end_expired(struct worker *worker)
 		worker->is_crowded = false;
 }
 
-/* One event at a time: what is done for one may close the connection of another. */
+/* Takes one event at a time, because what is done for it may close the connection of another. */
 static void wait_and_serve(struct worker *worker)
 {
 	struct epoll_event event;

@@ -16,7 +16,7 @@ DEPS_ARM64 = $(DEPS_RUN) lighttpd gcc-aarch64-linux-gnu libc6-dev-arm64-cross li
 DEPS_BENCH = $(DEPS_RUN) lighttpd python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
              python3-django python3-django-channels daphne libwebsockets-dev node-redis python3-channels-redis
 
-JOBS  ?= $(shell nproc)
+JOBS  ?= $(shell expr 2 \* $$(nproc) + 1)# most of the tests wait most of the time
 TIME  ?= 60
 LIMIT ?= 1200
 PROVE  = prove -j$(JOBS)
@@ -92,7 +92,7 @@ $(BUILD)/bench/echo-musl: ws/echo.c $(wildcard ws/lib/*.[ch])
 	@mkdir -p $(@D)
 	musl-gcc $(ALL_CFLAGS) -DDUPLEX_VERSION='"$(VERSION)"' $(ENDPOINT_LDFLAGS) -o $@ $(filter %.c,$^)
 generators: $(GENERATORS:%=$(BUILD)/bench/%)
-# make has read its files before "make deps-bench bench" installs anything, so a make of its own looks what there is.
+# make has read its files before "make deps-bench bench" installs anything, so a second make looks what is there.
 bench-programs:
 	@$(MAKE) --no-print-directory all-$@
 all-bench-programs: $(BENCH:%=$(BUILD)/bench/%) ; @:
@@ -104,7 +104,7 @@ deps-check: ## install what the tests need
 deps-bench: ## install what "make bench" needs, and what it compares with
 	@conf/install/packages $(sort $(DEPS_BENCH))
 
-# make has read its files before "make deps-check check" installs anything, so a make of its own looks what there is.
+# make has read its files before "make deps-check check" installs anything, so a second make looks what is there.
 check: ## run the tests; T=ws/ runs those of a room, T=name runs one
 	@$(MAKE) --no-print-directory run-check
 run-check: all unit generators
@@ -135,12 +135,12 @@ check-valgrind: ## run the tests in C under valgrind, and tests of the whole sta
 	$(PROVE) --exec '$(VALGRIND)' $(filter-out %/utf8-iconv,$(UNIT_TESTS)) $(BUILD)/faults/api
 	$(MAKE) all $(BUILD)/memcheck/tests/views BUILD=$(BUILD)/memcheck ENDPOINT_LDFLAGS= CFLAGS='-O1 -g'
 	tests/lib/wrap $(BUILD)/memcheck $(BUILD)/valgrind '$(VALGRIND) --log-file=$(abspath $(BUILD))/valgrind/log/%p'
-	@BUILD='$(BUILD)/valgrind' $(CHECK) $(WRAPPED_STACK)
+	@BUILD='$(BUILD)/valgrind' $(CHECK) $(WRAPPED_STACK) tests/ws/chat-resident.t tests/ws/push-resident.t
 	@cat $(BUILD)/valgrind/log/* >&2; test -z "$$(cat $(BUILD)/valgrind/log/*)"
 
 check-arm64: ## build for arm64 on a bare Debian in memory, and run the tests in C and some of the stack under qemu (SUITE=trixie)
 	$(MAKE) check-fresh SUITE=$(or $(SUITE),trixie) WHO=root WHAT=arm64
-# The other two are for the Debian in memory, which has arm64 as a foreign architecture.
+# These two are for the Debian in memory, which has arm64 as a foreign architecture.
 deps-arm64:
 	@conf/install/packages $(DEPS_ARM64)
 QEMU = qemu-aarch64
@@ -152,9 +152,9 @@ run-arm64:
 
 SOURCES = $(wildcard fcgi/*.c ws/*.c ws/lib/*.c ws/lib/*/*.c)
 ANALYZE = -std=c11 -D_GNU_SOURCE -Iws/lib -DDUPLEX_VERSION='"$(VERSION)"'
-# What cppcheck is not asked: the parameters of a view are those of every view, an array at the end of what is const is not
-# const for it, an empty loop has a "continue", where it did not try every branch it need not say so, it cannot evaluate
-# __has_include, and without TLS the reason why there is none is known.
+# What cppcheck must not report: the parameters of a view are those of every view, it takes an array at the end of a constant for
+# one that changes, an empty loop has a "continue", it need not say where it did not try every branch, it cannot evaluate
+# __has_include, and without TLS it knows the reason why there is none.
 SUPPRESSED = constParameterPointer constParameterCallback constVariablePointer redundantContinue normalCheckLevelMaxBranches preprocessorErrorDirective knownConditionTrueFalse
 analyze: ## look for mistakes with gcc -fanalyzer, clang-tidy and cppcheck
 	for source in $(SOURCES); do gcc $(ANALYZE) $(WARNINGS) -Werror -O2 -fanalyzer -c -o /dev/null $$source || exit 1; done
@@ -162,7 +162,7 @@ analyze: ## look for mistakes with gcc -fanalyzer, clang-tidy and cppcheck
 	cppcheck --quiet --error-exitcode=1 --enable=warning,style,performance,portability --inline-suppr --std=c11 \
 		$(SUPPRESSED:%=--suppress=%) -D_GNU_SOURCE -DDUPLEX_VERSION='""' -Iws/lib fcgi ws
 
-# Coverage does not judge what the tests find: "make check" does.
+# Coverage does not heed what the tests find: "make check" does.
 COVERED = $(UNIT_TESTS) $(BUILD)/faults/api $(wildcard tests/faults/*.t) \
           $(patsubst %,tests/ws/%.t,echo websocket flood fair query chat chat-limits chat-resident push-resident push-redis-gone endpoint-end resident resident-edges resident-fair) \
           $(patsubst %,tests/fcgi/%.t,fastcgi http slow-post waiting chat-http chat-dns chat-tls) tests/html/chat-page.t

@@ -79,7 +79,7 @@ with tempfile.TemporaryDirectory() as directory:
     tap.ok(check_full("size=64m", "an upgrade"), "an upgrade works when there is space again")
     after = tree(disk)
     kept = {f"{disk}/local/etc/duplex/nginx.conf", f"{disk}/local/share/duplex/installed"}
-    tap.equal([path for path in everything if after.get(path) != everything[path] and path not in kept], [], "the upgrade is whole")
-    tap.equal(sorted(set(after) - set(everything)), [], "nothing else is there")
+    tap.equal([path for path in everything if after.get(path) != everything[path] and path not in kept], [], "an upgrade leaves every file as a new installation has it")
+    tap.equal(sorted(set(after) - set(everything)), [], "an upgrade leaves no other file")
     subprocess.run(["umount", disk], check=True)
 tap.done()

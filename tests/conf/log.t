@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """
-The log of "make run" under each server, in both ways of running an endpoint: a line for what an operator should know, with the client's address and the
-reason; none for a message or an ordinary connection; and nothing in it that a client could forge a line or command a
-terminal with, whatever it puts into a request.
+The log of "make run" under each server, in both ways of running an endpoint: it has a line for what an operator should know,
+with the client's address and the reason, and none for a message or an ordinary connection. Whatever a client puts into a
+request, it can neither forge a line nor command a terminal.
 """
 import re
 import socket

@@ -89,7 +89,7 @@ async def check_replaced(site):
     tap.equal(codes, {1001}, "each client of a worker that stops is told 1001")
     tap.equal({status: statuses.count(status) for status in set(statuses)}, {101: HANDSHAKES}, f"none of {HANDSHAKES} handshakes is refused meanwhile")
     # A worker is still a process for a moment after its clients have gone.
-    tap.ok(await asyncio.to_thread(stack.wait_until, lambda: not set(before) & set(site.endpoints()), 30), "other workers are there")
+    tap.ok(await asyncio.to_thread(stack.wait_until, lambda: not set(before) & set(site.endpoints()), 30), "other workers have taken the place of those before")
 
 
 def check_restarted(site):

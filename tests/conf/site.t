@@ -94,18 +94,19 @@ def check_chat(server, service, tree):
     tap.ok(b"<title>Chat</title>" in ask("/chat")[1], "/chat is a page")
     tap.equal(ask("/chat", "--data-urlencode", "message=by HTTP")[0], b"202", "a message is posted to /chat")
     said = json.loads(asyncio.run(converse("/chat?after=-1", origin="http://localhost")))
-    tap.equal(said["text"], "by HTTP", "a WebSocket gets it")
-    tap.equal(ask("/echo?message=hi"), (b"200", b"hi"), "/echo is as before")
+    tap.equal(said["text"], "by HTTP", "a WebSocket gets what was published over HTTP")
+    tap.equal(ask("/echo?message=hi"), (b"200", b"hi"), "/echo works as before beside /chat")
     shell("systemctl disable --now duplex-redis", tree)
     path.write_text(shipped)
 
 
 def resident_commands(server):
-    """What conf/README.md has for a resident endpoint: its commands, for lighttpd with the entry of the table under them."""
+    """What conf/README.md has for a resident endpoint: its commands, for lighttpd with the entry that duplex(7) has."""
     text = (stack.ROOT / "conf/README.md").read_text()
     lines = re.search(r"```sh\n(sed [^\n]*RESIDENT.*?)```", text, re.S)[1].splitlines()
     if server == "lighttpd":
-        entry = re.search(r"^\| `lighttpd\.conf`, or `duplex-local\.conf` \| `(.*)` \|$", text, re.M)[1].replace("echo chat", "echo")
+        manual = (stack.ROOT / "conf/duplex.7").read_text()
+        entry = re.search(r"^\.Li (var\.duplex_resident .*)$", manual, re.M)[1].replace(r"\(dq", '"').replace("echo chat", "echo")
         return [f"echo '{entry}' >>/etc/lighttpd/duplex-local.conf", lines[1], lines[2].replace("apache2", "lighttpd")]
     return lines
 

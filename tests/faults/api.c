@@ -76,7 +76,7 @@ static void check_fd(const char *name, int nth, int error)
 	unsetenv("FAULT");
 	ok(write(in[1], "hi\n", 3) == 3 && websocket_read(ws, &message) == WEBSOCKET_MESSAGE,
 	   "the connection is as before");
-	ok(websocket_fd(ws) >= 0, "and it can be tried again");
+	ok(websocket_fd(ws) >= 0, "websocket_fd works when it is tried again");
 	websocket_free(ws);
 	close(in[1]);
 	close(out[0]);
@@ -175,7 +175,8 @@ static void check_variables(void)
 	   "handshake_variables: malloc fails");
 	unsetenv("FAULT");
 	char *variables = handshake_variables(&handshake, head, "echo", NULL);
-	ok(variables && handshake_variable(variables, "REQUEST_METHOD"), "and can be tried again");
+	ok(variables && handshake_variable(variables, "REQUEST_METHOD"),
+	   "handshake_variables works when it is tried again");
 	free(variables);
 }
 

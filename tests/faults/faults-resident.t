@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """
-What the system can refuse a resident endpoint, refused: each system call and each allocation fails once, at its first time, at
-its second, and so on (tests/faults/faults.c). At most the client whose call it was is lost, the others are served, and the
+The system refuses a resident endpoint what it can: each system call and each allocation fails once, at its first time, at its
+second, and so on (tests/faults/faults.c). At most the client whose call it was is lost, the others are served, and the
 process ends as it should.
 """
 import errno

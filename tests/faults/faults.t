@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """
-What the system can refuse, refused: each system call and each allocation of the endpoint and of the FastCGI program
-fails once, at its first time, at its second, and so on until there is no such time (tests/faults/faults.c). Nothing is
-lost or doubled before that, the exit is clean, and a line says why.
+The system refuses what it can: each system call and each allocation of the endpoint and of the FastCGI program fails once, at
+its first time, at its second, and so on until there is no such time (tests/faults/faults.c). Nothing is lost or doubled before
+that, the exit is clean, and a line says why.
 """
 import contextlib
 import errno

@@ -241,7 +241,7 @@ def check_stopped():
     took = time.monotonic() - began
     tap.ok(took < 15, f"all 20 are answered in {took:.1f} s, and not in a second each")
     redis.process.send_signal(signal.SIGCONT)
-    tap.ok(stack.wait_until(lambda: ask(b"GET", b"after=-1") == 200), "when Redis goes on: 200")
+    tap.ok(stack.wait_until(lambda: ask(b"GET", b"after=-1") == 200), "when Redis goes on, a GET is answered 200")
     (status, said), = workers.stop()
     wanted = b"duplex: unknown client: a message is not published: Redis: no reply within a second\nduplex: Redis can be reached again\n"
     tap.equal((status, said), (0, wanted), "the log has a line when it begins, and one when it is over")

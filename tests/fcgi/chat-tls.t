@@ -83,7 +83,7 @@ def check_stack(port):
         tap.equal([talk.request(site.url("/chat"), {"message": "hi"})[0] for _ in range(20)], [503] * 20, "a Redis that is stopped: 503")
         tap.ok(time.monotonic() - began < 15, "20 requests to a stopped Redis do not take a second each")
         redis.send_signal(stack.signal.SIGCONT)
-        tap.ok(stack.wait_until(lambda: talk.request(site.url("/chat"), {"message": "hi"})[0] == 202), "when Redis goes on: 202")
+        tap.ok(stack.wait_until(lambda: talk.request(site.url("/chat"), {"message": "hi"})[0] == 202), "when Redis goes on, a POST is answered 202")
         stack.finish(site, "duplex: .*Redis", *stack.GONE)
 
 

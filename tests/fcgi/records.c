@@ -130,13 +130,14 @@ static void check_end(void)
 	ok(records_take(&records, request, sizeof request) == RECORDS_WHOLE &&
 		   records.size == length,
 	   "what follows a request is not taken");
-	ok(records_take(&records, "\2", 1) == RECORDS_WHOLE, "and does not change it");
+	ok(records_take(&records, "\2", 1) == RECORDS_WHOLE,
+	   "what follows a request does not change its state");
 	bool early = false;
 	for (size_t part = 0; part < length; part++) {
 		records = (struct records){0};
 		early |= records_take(&records, request, part) != RECORDS_MORE;
 	}
-	ok(!early, "no part of it is a request");
+	ok(!early, "no part of a request is a whole one");
 }
 
 /* gives as many records of 1,000 bytes as it takes: the state, and in *count how many were taken */

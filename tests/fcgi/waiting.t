@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """
-Requests that do not come at once, straight to a worker: they wait beside others, whose answers are as they were, and their
-number, memory and time are bounded. What is no request, or one that could end libfcgi's process, ends its connection alone.
+Requests that do not come at once, straight to a worker: they wait beside others, whose answers do not change, and their
+number, memory and time are bounded. What is not a request, or one that libfcgi would not survive, ends its connection alone.
 """
 import contextlib
 import os
@@ -42,7 +42,7 @@ def answers(workers, seconds=5):
 
 def finish(workers, what):
     tap.ok(answers(workers), f"{what}: the worker still answers")
-    tap.equal(workers.stop(), [(0, b"")], "and ends with nothing to say")
+    tap.equal(workers.stop(), [(0, b"")], f"{what}: the worker ends and writes nothing")
 
 
 def check_parts(family):
@@ -53,7 +53,7 @@ def check_parts(family):
             wrong.append(at)
     tap.equal(wrong, [], f"{family.name}: a request in every two parts is answered")
     answer = fcgi.exchange(workers, *(bytes([byte]) for byte in fcgi.REQUEST))
-    tap.equal(fcgi.body(answer), b"whole", "so is one that comes byte by byte")
+    tap.equal(fcgi.body(answer), b"whole", f"{family.name}: a request that comes byte by byte is answered")
     finish(workers, "parts")
 
 
@@ -104,7 +104,7 @@ def check_number():
     for client in clients[600 - 512:-500]:
         client.close()
     (status, said), = workers.stop()
-    tap.equal((status, said.count(b"\n"), b"too many requests" in said), (0, 1, True), "one line tells")
+    tap.equal((status, said.count(b"\n"), b"too many requests" in said), (0, 1, True), "one line says that there were too many requests")
 
 
 def check_few_descriptors():
@@ -138,7 +138,7 @@ def check_memory():
     tap.equal(fcgi.status(fcgi.read_all(clients[-1])), 405, "the newest comes to its end")
     for client in clients[1:-1]:
         client.close()
-    tap.ok(answers(workers), "and others are answered")
+    tap.ok(answers(workers), "others are answered beside 400 large requests")
     tap.equal(workers.stop()[0][0], 0, "the worker ends")
 
 
@@ -260,7 +260,7 @@ def check_readers():
         for client in clients:
             client.sendall(fcgi.BEGIN + fcgi.params(b"/echo/echo.js") + NO_VARIABLES)
         tap.ok(answers(workers, 30) and time.monotonic() - began < 30, f"{SOME} clients that do not read 230 KB each: others are answered")
-        tap.equal([len(fcgi.body(fcgi.read_all(client))) for client in clients], [230_000] * SOME, "and they get it all when they read")
+        tap.equal([len(fcgi.body(fcgi.read_all(client))) for client in clients], [230_000] * SOME, "slow readers get all of their answers when they read")
         finish(workers, "slow readers")
 
 
@@ -278,9 +278,9 @@ def check_sigterm():
     workers.processes[0].terminate()
     tap.ok(stack.wait_until(lambda: not watches_listener(workers.processes[0].pid)), "SIGTERM: a worker in which requests wait takes no further ones")
     completed.sendall(fcgi.record(5, b"x") + fcgi.record(5))
-    tap.equal(fcgi.status(fcgi.read_all(completed)), 405, "one that comes to its end is answered")
-    tap.equal(fcgi.status(fcgi.read_all(stopped)), 503, "one that does not is answered 503")
-    tap.equal(workers.stop_first(), (0, b""), "and the worker exits 0")
+    tap.equal(fcgi.status(fcgi.read_all(completed)), 405, "a request that comes to its end after SIGTERM is answered")
+    tap.equal(fcgi.status(fcgi.read_all(stopped)), 503, "a request that does not come to its end after SIGTERM is answered 503")
+    tap.equal(workers.stop_first(), (0, b""), "the worker that got SIGTERM exits 0 without a line")
     tap.ok(time.monotonic() - began < 9, f"before systemd would kill it: after {time.monotonic() - began:.1f} s")
 
 

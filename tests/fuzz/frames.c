@@ -4,7 +4,7 @@
  *
  * The two rightly differ in this (libwslay 1.1.1):
  *   - For a frame whose head is wrong by itself (a long or fragmented control frame, a length that
- * is not in its shortest form) libwslay closes without a code: ours is 1002 (RFC 6455 7.4.1).
+ *     is not in its shortest form) libwslay closes without a code: ours is 1002 (RFC 6455 7.4.1).
  *   - A close frame of one byte is one without a code to libwslay; to us it is 1002 (5.5.1).
  *   - libwslay does not know the close codes 1012 to 1014, which IANA has registered since.
  *   - Of a close frame whose code and reason are both wrong libwslay judges the reason first. It

@@ -7,6 +7,7 @@
  */
 #include "handshake.h"
 #include "fuzz.h"
+#include "variables.h"
 
 #include <arpa/inet.h>
 #include <regex.h>
@@ -424,7 +425,7 @@ static void check_variables(const struct handshake *handshake, const char *head,
 
 	if (block == NULL)
 		abort();
-	char *exact = fuzz_copy(block, handshake_variables_size(block));
+	char *exact = fuzz_copy(block, variables_size(block));
 	free(block);
 	check_value(exact, "REQUEST_METHOD", "GET");
 	check_value(exact, "REQUEST_URI", plain->origin_form);

@@ -18,12 +18,13 @@ static void replay(const char *path)
 
 	printf("# %s\n", path);
 	fflush(stdout);
-	if (!ok(bytes && file, "can be read"))
+	if (!ok(bytes && file, "%s can be read", path))
 		return;
 	size_t length = fread(bytes, 1, LARGEST, file);
 	fclose(file);
 	char *exact = fuzz_copy(bytes, length);
-	ok(LLVMFuzzerTestOneInput((const uint8_t *)exact, length) == 0, "and holds");
+	ok(LLVMFuzzerTestOneInput((const uint8_t *)exact, length) == 0, "the target accepts %s",
+	   path);
 	free(exact);
 	free(bytes);
 }

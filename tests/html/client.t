@@ -64,9 +64,9 @@ def refused(times, options):
 
 def check_delays():
     tap.equal(refused(8, "{}"), [1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000], "the delays double, up to 30 seconds")
-    tap.equal(refused(3, "{ random: () => 1 }"), [500, 1000, 2000], "less half of each at most")
+    tap.equal(refused(3, "{ random: () => 1 }"), [500, 1000, 2000], "chance shortens a delay by half at most")
     tap.equal(refused(4, "{ first: 10, factor: 3, longest: 100 }"), [10, 30, 90, 100], "the delays are as the options say")
-    tap.equal(refused(2000, "{}")[-1], 30000, "however often")
+    tap.equal(refused(2000, "{}")[-1], 30000, "the longest delay stays 30 seconds after 2,000 attempts")
     delays = refused(200, "{ first: 1000, factor: 1, random: Math.random }")
     tap.ok(all(500 < delay <= 1000 for delay in delays) and len(set(delays)) > 100, "no two clients wait alike")
 
@@ -104,7 +104,7 @@ def check_states():
         ["connecting", {"attempt": 2}],
         ["waiting", {"attempt": 2, "delay": 2000, "opened": False, "code": 1006, "reason": "why"}],
     ], "each state is told with its detail")
-    tap.equal((messages, url), (["hello"], "ws://nowhere.invalid/"), "each message is told")
+    tap.equal((messages, url), (["hello"], "ws://nowhere.invalid/"), "each message is handed to onmessage")
 
 
 def check_codes():

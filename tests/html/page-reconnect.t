@@ -27,19 +27,19 @@ def check_lost():
     page.run("socket.first = 4000; socket.random = () => 0")
     site.stop("websocketd")
     tap.ok(page.becomes("waiting"), "websocketd ends: the page waits")
-    tap.ok(counts_down(), "and counts down")
-    tap.equal(page.text("why"), "Code 1006: lost without a close frame.", "with the reason")
+    tap.ok(counts_down(), "while the page waits it counts down")
+    tap.equal(page.text("why"), "Code 1006: lost without a close frame.", "while the page waits it shows why the connection ended")
     tap.equal((page.message(), page.focus()), ("half a sen", "message"), "what was typed and the focus are kept")
     page.press("tence")
-    tap.equal(page.message(), "half a sentence", "and typing goes on")
+    tap.equal(page.message(), "half a sentence", "typing goes on while the page waits")
     page.press("\n")
     tap.ok("Not sent" in page.text("notice"), "to send says that it cannot")
     page.run("socket.first = 100")
     site.start_websocketd()
     tap.ok(page.becomes("open"), "websocketd is back: so is the connection")
-    tap.equal((page.message(), page.focus(), page.text("why")), ("half a sentence", "message", ""), "with the text and the focus")
+    tap.equal((page.message(), page.focus(), page.text("why")), ("half a sentence", "message", ""), "the text and the focus are kept when the connection is back")
     page.press("\n")
-    tap.ok(stack.wait_until(lambda: page.received() == [("WebSocket", "half a sentence")]), "and it can be sent, which nothing else was")
+    tap.ok(stack.wait_until(lambda: page.received() == [("WebSocket", "half a sentence")]), "what was typed can be sent then, and nothing else was sent")
 
 
 def connects():
@@ -55,12 +55,12 @@ def check_close_while_waiting():
     page.run("socket.first = 60000; socket.longest = 60000; socket.random = () => 0")
     page.click("connect")
     tap.ok(page.becomes("waiting"), "a first attempt that fails is followed by another")
-    tap.ok("not opened" in page.text("why"), "and told apart from a connection that was lost")
+    tap.ok("not opened" in page.text("why"), "a connection that did not open is told apart from one that was lost")
     site.start_websocketd()
     tap.ok(stack.wait_until(connects, 30), "connect does not wait")
     page.click("close")
     tap.ok(stack.wait_until(lambda: not site.endpoints()), "after close there is no connection")
-    tap.equal(page.state(), "closed", "and none is tried")
+    tap.equal(page.state(), "closed", "after close no connection is tried")
 
 
 def check_console():

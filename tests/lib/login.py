@@ -1,7 +1,7 @@
 """
 A site's own login at our paths, by a password and by a session: the lines of conf/README.md, as they stand there, in a site
-of each web server, in both ways of running. Who has not logged in reaches nothing, and an endpoint and a FastCGI program have
-the name of who has, whatever else the client says of itself.
+of each web server, in both ways of running. A client that has not logged in reaches nothing, and an endpoint and a FastCGI program
+have the name of one that has, whatever else it says of itself.
 """
 import asyncio
 import base64

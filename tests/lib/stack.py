@@ -128,8 +128,8 @@ class Stack:
         self.root = root
         self.user = user
         self.environment = {**os.environ, "BUILD": str(build), "DUPLEX_MAX_PUBLISH": "0", **environment}
-        self.log_file = tempfile.TemporaryFile("w+")
         for _ in range(20):
+            self.log_file = tempfile.TemporaryFile("w+")  # a new one: what failed to start may write to the last still
             self.port = random.randrange(20000, 32000)
             if self.start():
                 return
@@ -145,7 +145,6 @@ class Stack:
             return True
         if "in use" not in self.log():
             raise RuntimeError(f"the stack does not start:\n{self.log()}")
-        self.log_file.truncate(0)
         return False
 
     def raw_log(self):

@@ -82,14 +82,17 @@ static inline void has_failed(struct peer *peer, int error, const char *reason, 
 {
 	struct websocket_message message;
 	const char *got = websocket_reason(peer->ws);
+	char reason_name[160];
 
+	snprintf(reason_name, sizeof reason_name, "%s: websocket_reason", name);
 	errno = 0;
 	ok(websocket_wait(peer->ws, &message, WEBSOCKET_FOREVER) == WEBSOCKET_ERROR &&
 		   errno == error,
 	   "%s: %s", name, strerror(error));
-	is(got ? got : "", got ? strlen(got) : 0, reason, strlen(reason), "with the reason");
+	is(got ? got : "", got ? strlen(got) : 0, reason, strlen(reason), reason_name);
 	errno = 0;
-	ok(websocket_send(peer->ws, "a", 1) == -1 && errno == EPIPE, "nothing can be sent");
+	ok(websocket_send(peer->ws, "a", 1) == -1 && errno == EPIPE, "%s: nothing can be sent",
+	   name);
 }
 
 #endif

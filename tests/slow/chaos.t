@@ -2,8 +2,8 @@
 """
 200 clients, of whom fewer than half behave, while programs are killed beneath them, in both ways of running an endpoint.
 
-Whoever behaves gets every echo, equal and in order, as long as the connection lives; if it ends, a program was killed, and
-the next connection works. At the end nothing is left of it all: no process, no descriptor, no memory that grows.
+A client that behaves gets every echo, equal and in order, as long as its connection lives. If that ends, a program was killed,
+and the next connection works. At the end no process and no descriptor is left, and no memory has grown.
 CHAOS_SECONDS sets how long it lasts: two minutes for each way.
 """
 import asyncio

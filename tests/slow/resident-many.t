@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """
-8,000 clients of a resident endpoint through lighttpd, within 20,000 descriptors a process, under "make run": all of them are served, and what each costs.
+8,000 clients of a resident endpoint through lighttpd under "make run", with 20,000 descriptors a process: all are served.
 """
 import os
 import resource

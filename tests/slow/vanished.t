@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 """
-A client of a resident endpoint that vanishes without a word is gone from it within a minute, behind each web server and with the
-settings of every day: one whose machine answers for it that there is no such connection, and one from whom nothing comes any
-more. tests/conf/resident-sites.t has it with shorter settings.
+A client of a resident endpoint that vanishes without a word is gone from it within a minute, behind each web server and with
+its usual settings: one whose machine answers that there is no such connection, and one from which nothing comes any more. tests/conf/resident-sites.t has it with shorter settings.
 """
 import contextlib
 import socket

@@ -143,7 +143,7 @@ def check_gap():
     redis.ask("DEL", "duplex:chat")
     with talk.Client(site.port, f"/chat?after={ahead}") as client:
         tap.equal(client.lines(1), [{"gap": ahead}], "over WebSocket a gap is told at once")
-        tap.equal(poll(ahead), [{"gap": ahead}], "over HTTP a gap is told")
+        tap.equal(poll(ahead), [{"gap": ahead}], "a gap is told over HTTP")
         id_ = post("after the failover")
         message = {"id": id_, "text": "after the failover"}
         tap.equal(client.lines(1), [message], "over WebSocket what is published after a gap arrives")

@@ -58,7 +58,7 @@ static void check_one(void)
 
 	ok(room && room->turns == 0 && room->number == 0,
 	   "a room begins with zeros, and nothing runs yet");
-	ok((uintptr_t)room % 64 == 0, "it is aligned for everything");
+	ok((uintptr_t)room % 64 == 0, "a room is aligned for everything");
 	ok(!coroutine_resume(room) && room->turns == 1, "a coroutine that returns is over");
 	room->number = 42;
 	coroutine_free(room);

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """
-What floods an endpoint, in both ways of running it, and why the library exists. websocketd moves both directions of a connection in one loop with blocking writes: an endpoint
-that waits until its output is taken, and does not take in its input meanwhile, hangs the connection for ever. The echo
-must not; cat, in its place, must be seen to. And a client that never reads must cost no more than the limits say.
+Floods of messages, in both ways of running an endpoint, and why the library exists. websocketd moves both directions of a
+connection in one loop with blocking writes: an endpoint that waits until its output is taken, and does not take in its input
+meanwhile, hangs the connection for ever. The echo must not hang; cat, in its place, must be seen to. And a client that never
+reads must cost no more than the limits say.
 """
 import asyncio
 import contextlib

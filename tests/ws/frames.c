@@ -562,7 +562,7 @@ static void check_memory(void)
 	   most);
 	frames_free(&frames);
 	frames_free(&frames);
-	ok(frames_memory(&frames) == 0, "it is freed with the connection, even twice");
+	ok(frames_memory(&frames) == 0, "the memory is freed with the connection, even twice");
 
 	frames_init(&frames, LENGTH);
 	client_frame(&sent, PING, "p", 1, masks[1]);
@@ -576,7 +576,7 @@ static void check_memory(void)
 	ok(frames_next(&frames, sent.bytes + 1000 + used, sent.length - 1000 - used, &used,
 		       &item) == FRAMES_PING &&
 		   frames_memory(&frames) == 0,
-	   "and is freed by the next call");
+	   "a message that was given out is freed by the next call");
 	frames_free(&frames);
 	free(sent.bytes);
 	free(payload);

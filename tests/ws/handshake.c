@@ -5,6 +5,7 @@
 #include "handshake.h"
 #include "edge.h"
 #include "tap.h"
+#include "variables.h"
 
 #include <stdint.h>
 
@@ -283,10 +284,10 @@ static void check_limits(void)
 	ok(judge(bytes, build(bytes, 1, 0, HANDSHAKE_MAX_HEAD + 1 - length)) == 101,
 	   "the largest head");
 	ok(judge(bytes, build(bytes, 1, 0, HANDSHAKE_MAX_HEAD + 2 - length)) == 431,
-	   "one that is a byte larger");
-	ok(judge(bytes, build(bytes, 1, 0, 20000)) == 431, "one that is much larger");
-	ok(judge(bytes, HANDSHAKE_MAX_HEAD) == 431, "the first 16,384 bytes of it");
-	ok(judge(bytes, HANDSHAKE_MAX_HEAD - 1) == 0, "and a byte less");
+	   "a head that is a byte too large");
+	ok(judge(bytes, build(bytes, 1, 0, 20000)) == 431, "a head that is much too large");
+	ok(judge(bytes, HANDSHAKE_MAX_HEAD) == 431, "the first 16,384 bytes of such a head");
+	ok(judge(bytes, HANDSHAKE_MAX_HEAD - 1) == 0, "the first 16,383 bytes of such a head");
 }
 
 /* each byte is read once: what was taken may be anything afterwards */
@@ -479,11 +480,11 @@ static void check_names(void)
 static void check_size(void)
 {
 	char *block = variables_of(GET REST, "echo", "::1");
-	size_t size = handshake_variables_size(block);
+	size_t size = variables_size(block);
 	char *copy = edge_copy(block, size);
 
-	ok(handshake_variable(copy, "NOTHING") == NULL && handshake_variables_size(copy) == size,
-	   "the block is as large as it says: %zu bytes", size);
+	ok(handshake_variable(copy, "NOTHING") == NULL,
+	   "a variable that is missing is looked for in the %zu bytes of the block alone", size);
 	edge_free(copy, size);
 	free(block);
 }
@@ -501,8 +502,8 @@ static void check_offers(void)
 		   handshake_is_offered(block, "a"),
 	   "subprotocols that are offered");
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-		ok(!handshake_is_offered(block, wrong[i]), "one that is not: %zu", i);
-	ok(!handshake_is_offered(none, "chat"), "none is offered");
+		ok(!handshake_is_offered(block, wrong[i]), "subprotocol %zu is not offered", i);
+	ok(!handshake_is_offered(none, "chat"), "no subprotocol is offered");
 	free(block);
 	free(none);
 }
@@ -523,15 +524,17 @@ static void check_accept(void)
 	is(answer, handshake_accept(answer, block, "superchat"),
 	   SWITCHING "Sec-WebSocket-Protocol: superchat\r\n\r\n",
 	   sizeof SWITCHING "Sec-WebSocket-Protocol: superchat\r\n\r\n" - 1,
-	   "the same with a subprotocol");
-	ok(handshake_accept(answer, block, "other") == 0, "none with one that was not offered");
+	   "the answer with a subprotocol");
+	ok(handshake_accept(answer, block, "other") == 0,
+	   "no answer with a subprotocol that was not offered");
 	free(block);
 	memset(name, 'p', sizeof name);
 	name[sizeof name - 1] = '\0';
 	snprintf(request, sizeof request, GET FIELDS "Sec-WebSocket-Protocol: %s,%s\r\n\r\n", name,
 		 name + 1);
 	block = variables_of(request, "echo", NULL);
-	ok(handshake_accept(answer, block, name) == 0, "none with one that is too long");
+	ok(handshake_accept(answer, block, name) == 0,
+	   "no answer with a subprotocol that is too long");
 	size_t length = handshake_accept(answer, block, name + 1);
 	ok(length > 255 && length < sizeof answer && strlen(answer) == length,
 	   "the longest answer has %zu bytes", length);
@@ -585,7 +588,7 @@ static void check_refusal(size_t i, const char *reason, size_t body)
 	char without[HANDSHAKE_ANSWER_SIZE];
 	ok(handshake_refuse(without, status, reason, true) == head &&
 		   memcmp(without, answer, head) == 0,
-	   "the same without its body for HEAD");
+	   "a refusal with %d has the same head and no body for HEAD", status);
 }
 
 static void check_refusals(void)

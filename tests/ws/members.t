@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """
-The endpoint of ws/README.md that lets in who has a session, as it stands there, built by make, in both ways of running: who
-has none is answered 401, or by websocketd let in and out again, with a line in the log.
+The endpoint of ws/README.md that lets in only clients with a session, as it stands there, built by make, in both ways of
+running. A client without a session is answered 401; by websocketd its connection opens and closes at once, with a line in the
+log.
 """
 import asyncio
 import os

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """
 A proxy in front that ends silent connections leaves a WebSocket open to which its resident endpoint sends pings, and ends one to
-which it does not. The times are short here; tests/slow/idle.t has those of every day.
+which it does not. The times are short here; tests/slow/idle.t has the usual ones.
 """
 import asyncio
 import contextlib

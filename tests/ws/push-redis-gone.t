@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """
-A Redis that hangs, or goes and comes back, under a resident chat: nobody waits for it longer than told, who asks nothing of it
-is served as before, and what it has taken is lost nowhere.
+A Redis that hangs, or goes and comes back, under a resident chat: nobody waits for it longer than the manuals say, a client
+that asks nothing of it is served as before, and nothing that it has taken is lost.
 """
 import os
 import signal

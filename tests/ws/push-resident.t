@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """
-One message to many with a resident endpoint, where all subscribers of a channel share one reader: who joins while much is
-published has each message once and in order, like everybody else; who is behind is sent away and comes back; what is left of
-a channel when its clients go; what a subscriber costs. On a machine that is busy Redis may answer too late, and whoever is sent
-away for that comes back, as the page does.
+One message to many with a resident endpoint, where all subscribers of a channel share one reader: a client that joins while
+much is published has each message once and in order, like every other; one that is behind is sent away and comes back; what is
+left of a channel when its clients go; what a subscriber costs. On a busy machine Redis may answer too late, and a client that
+is sent away for that comes back, as the page does.
 """
 import json
 import socket

@@ -232,6 +232,20 @@ static void check_wrong_start(void)
 	disconnect(&peer);
 }
 
+static void check_closed(void)
+{
+	static const struct step nothing[] = {{0}};
+	struct peer peer = connect_peer();
+
+	redis_play(nothing);
+	websocket_close(peer.ws);
+	errno = 0;
+	ok(websocket_subscribe(peer.ws, "room", NULL) == -1 && errno == EPIPE,
+	   "a connection that was closed cannot subscribe");
+	is_played("a connection that was closed");
+	disconnect(&peer);
+}
+
 static void check_twice(void)
 {
 	static const struct step script[] = {PING,
@@ -288,7 +302,7 @@ static void check_fd(bool is_before)
 	   "websocket_read gives that message to the client alone");
 	is_played("a client that polls");
 	has_got(&peer, HELLO_LINE, "the client has got the message");
-	ok(!readable(fd, 0), "then websocket_fd is not readable");
+	ok(!readable(fd, 0), "websocket_fd is not readable after the message was taken");
 	disconnect(&peer);
 }
 
@@ -387,6 +401,7 @@ int main(void)
 	check_start_before_foreign();
 	check_all_behind();
 	check_patience();
+	check_closed();
 	check_twice();
 	check_fd(true);
 	check_fd(false);

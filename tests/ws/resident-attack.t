@@ -117,7 +117,7 @@ with Endpoint(stack.BUILD / "tests/views", workers=2, WEBSOCKET_MAX_PER_ADDRESS=
     for friend in friends:
         friend.close()
     gone = stack.wait_until(lambda: all(views.figures(process)[:2] == [0, 0] for process in views.processes), 60)
-    tap.ok(gone, "nothing of them is left") or print("#", views.log()[-2:])
+    tap.ok(gone, "nothing of the clients is left when they have gone") or print("#", views.log()[-2:])
     tap.equal(views.stop(), [0, 0], "both workers end when they are told to")
     odd = [line for line in views.log() if not line.startswith(("views: ", "after ", "event "))]
     tap.ok(not odd and len(views.log()) < 5000, f"the log has {len(views.log())} lines, all of them ours") or print("#", odd[:20])

@@ -43,7 +43,7 @@ def check_spread():
         tap.ok(all(least <= share <= most for share in shares), f"each of four workers has between {least:.0f} and {most:.0f} of {count} clients: {shares}")
         for client in clients:
             client.close()
-        tap.ok(stack.wait_until(lambda: not any(echo.figures(process)[0] for process in echo.processes)), "all of them are gone")
+        tap.ok(stack.wait_until(lambda: not any(echo.figures(process)[0] for process in echo.processes)), "the figures have no client when all have gone")
         tap.equal(echo.stop(), [0] * 4, "the workers end with status 0")
 
 

@@ -54,7 +54,7 @@ def check_calls_when_over():
         client = views.connect("/views/after-refusal?a=b")
         tap.equal(client.status, 451, "a view may refuse with any status of an error")
         client.arrived.clear()
-        tap.equal(client.end(), [], "and the connection ends")
+        tap.equal(client.end(), [], "a connection that a view refused ends")
         tap.equal(views.log()[1:], ["after refusal: " + over.format("after-refusal")], "after websocket_refuse as well")
         client = views.connect("/views/after-end?a=b", after=frames.close(1000))
         client.end()
@@ -81,7 +81,7 @@ def check_views_that_do_not_wait():
         busy = views.connect("/views/poll-busy", after=frames.text(b"is never read") * 10)
         check_served(views, "/views/poll-busy with messages that it does not read")
         busy.close()
-        tap.ok(stack.wait_until(lambda: views.figures()[:2] == [0, 0]), "nothing of them is left")
+        tap.ok(stack.wait_until(lambda: views.figures()[:2] == [0, 0]), "nothing of the clients is left when they have gone")
 
 
 def check_half_closed():
@@ -98,7 +98,7 @@ def check_half_closed():
         early.send(b"GET /echo HTTP/1.1\r\n")
         early.socket.shutdown(socket.SHUT_WR)
         tap.equal(early.end(), [], "a handshake that ends early ends the connection")
-        tap.ok(stack.wait_until(lambda: echo.figures()[:2] == [0, 0]), "nothing of them is left")
+        tap.ok(stack.wait_until(lambda: echo.figures()[:2] == [0, 0]), "nothing of the clients is left when they have gone")
 
 
 def check_holding():
@@ -240,7 +240,7 @@ def check_pings():
         tap.equal(found, "kept", "a client whose messages wait unread is not taken for silent")
     with Endpoint(WEBSOCKET_PING_SECONDS="0", WEBSOCKET_HANDSHAKE_SECONDS="0", WEBSOCKET_MAX_CLIENTS="0", WEBSOCKET_MAX_MEMORY="0", **NO_LIMIT) as echo:
         clients = [echo.connect(after=frames.text(b"hi")) for _ in range(20)]
-        tap.equal([client.frame() for client in clients], [(TEXT, b"hi")] * 20, "limits of 0 limit nothing")
+        tap.equal([client.frame() for client in clients], [(TEXT, b"hi")] * 20, "clients are served where each limit is 0")
     with Endpoint(WEBSOCKET_PING_SECONDS="86400", WEBSOCKET_HANDSHAKE_SECONDS="86400") as echo:
         check_served(echo, "the largest times", "/echo")
 
@@ -266,7 +266,7 @@ def check_stops():
         started = time.monotonic()
         tap.equal(views.stop(), [0], "a stop with a client in every state")
         took = time.monotonic() - started
-        tap.ok(took < 20, f"it took {took:.1f} s")
+        tap.ok(took < 20, f"a stop with a client in every state takes less than 20 seconds: {took:.1f}")
         states[-2].take_answer()
         tap.equal(states[-2].status, 503, "a handshake that has begun is answered 503")
 

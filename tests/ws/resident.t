@@ -105,7 +105,7 @@ def check_api():
         client = views.connect("/views/poll")
         tap.equal(client.texts(1), ["time: 0"], "websocket_poll returns when the time is up")
         client.send(frames.text(b"hi"))
-        tap.equal(client.texts(2), ["client: 0", "pipe: 1"], "it returns for a message, and for a descriptor of the view's")
+        tap.equal(client.texts(2), ["client: 0", "pipe: 1"], "websocket_poll returns for a message, and for a descriptor of the view")
         client.close()
         client = views.connect("/views/time")
         tap.equal(client.texts(2), ["time 0", "time 0"], "websocket_wait returns when the time is up")
@@ -115,7 +115,7 @@ def check_api():
             client.send(data) if data else client.close()
             tap.ok(stack.wait_until(lambda: wanted in views.log()), f"a view learns how the client ended: {wanted}")
         client.close()
-        tap.ok(stack.wait_until(lambda: views.figures()[0] == 0), "all of them are gone") or print(f"# {views.log()[-1]}")
+        tap.ok(stack.wait_until(lambda: views.figures()[0] == 0), "the figures have no client when all have gone") or print(f"# {views.log()[-1]}")
 
 
 def check_others_go_on():
@@ -160,7 +160,7 @@ def check_limits():
         tap.equal(echo.connect(fields=["X-Forwarded-For: 10.0.0.2"]).status, 101, "one of another address is not")
         clients += [echo.connect(fields=[f"X-Forwarded-For: 2001:db8:0:1::{number}"]) for number in (1, 2)]
         tap.equal(echo.connect(fields=["X-Forwarded-For: 2001:db8:0:1:ffff::3"]).status, 429, "of an IPv6 network of /64 as many")
-        tap.equal(echo.connect(fields=["X-Forwarded-For: 2001:db8:0:2::1"]).status, 101, "another network is another")
+        tap.equal(echo.connect(fields=["X-Forwarded-For: 2001:db8:0:2::1"]).status, 101, "a client of another IPv6 network is accepted")
     with Endpoint(WEBSOCKET_MAX_MEMORY="2500000", WEBSOCKET_MAX_PER_ADDRESS="0") as echo:
         def half(size):
             return frames.header(0x82, size, None, True) + frames.MASK + b"x" * (size // 2)
@@ -172,7 +172,7 @@ def check_limits():
         large.send(b"x" * 10000)
         tap.equal(large.frame()[1][:2], code(1013), "a message of more than 64 KiB is ended with 1013")
         small[0].send(b"x" * 32500)
-        tap.equal(small[0].frame(), (BINARY, frames.apply(frames.MASK, b"x" * 65000)), "a smaller one is taken in")
+        tap.equal(small[0].frame(), (BINARY, frames.apply(frames.MASK, b"x" * 65000)), "a smaller message is taken in")
         for client in small:
             client.close()
         tap.ok(stack.wait_until(lambda: echo.connect().status == 101), "when the others have left a further client is accepted")
@@ -266,17 +266,17 @@ def check_replacement():
         crasher = views.connect(head=b"")
         crasher.send(crasher.head("/views/crash"))
         crasher.take_answer()
-        tap.ok(stack.wait_until(lambda: len(now := set(stack.children(supervisor.pid))) == 2 and now != before), "one that crashes is replaced")
+        tap.ok(stack.wait_until(lambda: len(now := set(stack.children(supervisor.pid))) == 2 and now != before), "a worker that crashes is replaced")
         served = 0
         for client in clients:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 client.send(frames.text(b"hi"))
                 served += client.frame() == (TEXT, b"hi")
         tap.ok(0 < served < len(clients), f"the {served} clients of the other are served as before")
-        tap.equal(views.connect("/views/echo", after=frames.text(b"hi")).frame(), (TEXT, b"hi"), "and so is a new one")
+        tap.equal(views.connect("/views/echo", after=frames.text(b"hi")).frame(), (TEXT, b"hi"), "a new client is served after a worker has crashed")
         stack.wait_until(lambda: two_take_signals(supervisor.pid))  # multiwatch does not tell a worker that it is just starting
         supervisor.terminate()
-        tap.ok(stack.wait_until(lambda: supervisor.poll() is not None), "multiwatch ends")
+        tap.ok(stack.wait_until(lambda: supervisor.poll() is not None), "multiwatch ends after SIGTERM")
         supervisor.kill()
 
 

@@ -5,14 +5,15 @@
  * grow the small stack of its own one: it is done aside, on a coroutine with a large
  * stack that waits in the process's loop.
  *
- * What works so calls aside_wait wherever it waits.
+ * Such work calls aside_wait wherever it waits.
  */
 #ifndef ASIDE_H
 #define ASIDE_H
 
 #include <stdbool.h>
 
-/* how a process does it; resident/helper.c has the way of a resident one */
+/* How a process does it, by a function for each of those below. resident/helper.c has the way of a
+ * resident process. */
 struct aside {
 	int (*wait)(int fd, short events, int timeout_ms);
 	int (*call)(void (*function)(void *argument), void *argument);
@@ -30,8 +31,8 @@ int aside_wait(int fd, short events, int timeout_ms);
 
 /*
  * Calls function for the view that runs, which waits until it has returned. Returns 0, or -1 with
- * errno set and nothing called: EBUSY if so many calls were before it that its second was up, EPIPE
- * if the client was lost by then, or ENOMEM.
+ * errno set and nothing called: EBUSY if it waited for a second behind other calls, EPIPE if the
+ * client was lost by then, or ENOMEM.
  */
 int aside_call(void (*function)(void *argument), void *argument);
 
@@ -39,10 +40,11 @@ int aside_call(void (*function)(void *argument), void *argument);
  * or ENOTSUP where the process serves one client. */
 int aside_begin(void (*function)(void *argument), void *argument);
 
-/* how long the call that runs had to wait for its turn, which counts into the time that it has */
+/* How long the call that runs has waited for its turn, in milliseconds. This counts as a part of
+ * the time that it has. */
 int aside_waited_ms(void);
 
-/* true if the process ends, so that what works aside stops without a word */
+/* true if the process ends: what works aside then stops, and logs nothing */
 bool aside_is_ending(void);
 
 #endif

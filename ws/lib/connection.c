@@ -137,7 +137,7 @@ bool websocket_has_messages(struct websocket *ws)
 	return websocket_count_messages(ws) > 0;
 }
 
-/* a text or a binary message that the rules do not let pass: -1 with errno set, and a line */
+/* Refuses a message that may not be sent: -1 with errno set, and one line in the log. */
 static int refuse_to_send(struct websocket *ws, int error, const char *why)
 {
 	if (!ws->refusal_logged)

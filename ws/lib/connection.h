@@ -12,13 +12,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* what sends to the client of its own accord while the view waits; push/ has two */
+/* a source that sends to the client while the view waits; push/ has two */
 struct feed {
-	int fd;           /* or -1 */
+	int fd;           /* that it waits for, or -1 */
 	bool wants_room;  /* deliver is called again once little of what was sent waits */
 	long long due_ms; /* when deliver is called at the latest, by clock_now_ms; 0 for never */
 	void (*deliver)(struct websocket *ws); /* is called when fd is readable */
-	void (*release)(struct feed *feed);    /* is called once, at the end */
+	void (*release)(struct feed *feed);    /* is called once, when the connection is closed */
 };
 
 /* What a carrier does. None of these is called after close. */
@@ -39,23 +39,27 @@ struct carrier {
 	bool (*is_gone)(struct websocket *ws);
 	/* ends the connection in both directions, and frees what the carrier holds */
 	void (*close)(struct websocket *ws, int code, const char *reason, size_t length);
+	/* these do what the function of websocket.h with that name says */
 	int (*accept)(struct websocket *ws, const char *protocol);
 	int (*refuse)(struct websocket *ws, int status);
 	const char *(*variable)(struct websocket *ws, const char *name);
 	/* the client's address for a line of the log; in memory of the carrier */
 	const char *(*address)(struct websocket *ws);
-	/* false if the log is to get no more lines just now; NULL if it always may */
+	/* false if the log is to get no more lines just now; NULL if a line may always be written
+	 */
 	bool (*may_log)(struct websocket *ws);
+	/* what websocket_fd returns */
 	int (*descriptor)(struct websocket *ws);
 	/* waits for the feed of the connection from now on: 0, or -1 with errno set; NULL if no
 	 * feed has a descriptor */
 	int (*watch_feed)(struct websocket *ws);
-	/* The two for what is no view. NULL where a process serves one client. */
+	/* The last two are for callers other than the view. NULL where a process serves one client.
+	 */
 	/* Sends whole frames after what was sent before, without waiting; a connection that is
 	 * about to end gets no more. 0, or -1 with errno ENOBUFS if too much waits for this client,
 	 * or for all. */
 	int (*append)(struct websocket *ws, const char *frames, size_t length);
-	/* lets the view know of a connection_end, and sends a close frame with this code */
+	/* after connection_end: sends a close frame with this code, and lets the view go on */
 	void (*cut)(struct websocket *ws, int code);
 };
 
@@ -70,8 +74,8 @@ struct websocket {
 	bool input_ended;    /* the client sends no more: nothing can be sent either */
 	bool ended;          /* it is over in both directions */
 	bool is_closed;      /* and the carrier holds nothing more */
-	bool refusal_logged; /* the log has told of a text that was not sent */
-	bool end_logged;     /* and why the connection ended */
+	bool refusal_logged; /* the log has told of a message that was not sent */
+	bool end_logged;     /* the log has told why the connection ended */
 	char reason[192];    /* why it ended with an error, in English */
 };
 

@@ -10,7 +10,7 @@ struct crash {
 	const char *name;                        /* of the program */
 	const char *address;                     /* of its only client; or NULL */
 	const size_t *clients;                   /* how many clients it has; or NULL */
-	bool (*has_run_over)(const void *where); /* is this behind the end of a stack? or NULL */
+	bool (*has_run_over)(const void *where); /* true if a stack ran over to there; or NULL */
 };
 
 /*
@@ -21,7 +21,8 @@ struct crash {
  */
 void crash_watch(const struct crash *crash);
 
-/* The process may call exit(3) from now on: nothing is written about it. */
+/* Tells that no view runs any more: the process may call exit(3), and nothing is written about it.
+ */
 void crash_view_is_over(void);
 
 /* Waits briefly until websocketd has read our standard error: it discards the rest when we exit. */

@@ -19,11 +19,19 @@ bool is_one_of(char c, const char *set)
 	return c != '\0' && strchr(set, c);
 }
 
-int hex_digit(char c)
+static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
 	return lower(c) >= 'a' && lower(c) <= 'f' ? lower(c) - 'a' + 10 : -1;
+}
+
+bool is_escape(const char *s, const char *end, char *byte)
+{
+	if (end - s < 3 || *s != '%' || hex_digit(s[1]) < 0 || hex_digit(s[2]) < 0)
+		return false;
+	*byte = (char)(hex_digit(s[1]) << 4 | hex_digit(s[2]));
+	return true;
 }
 
 struct span span_of(const char *text)
@@ -112,13 +120,12 @@ bool span_split_field(struct span line, struct span *name, struct span *value)
 /* true if no escape is cut, malformed or stands for NUL */
 static bool has_good_escapes(struct span span)
 {
-	for (size_t i = 0; i < span.length; i++) {
-		if (span.bytes[i] != '%')
-			continue;
-		if (span.length - i < 3 || hex_digit(span.bytes[i + 1]) < 0 ||
-		    hex_digit(span.bytes[i + 2]) < 0 || memcmp(span.bytes + i, "%00", 3) == 0)
+	const char *end = span.bytes + span.length;
+	char byte;
+
+	for (const char *s = span.bytes; s < end; s++)
+		if (*s == '%' && (!is_escape(s, end, &byte) || byte == '\0'))
 			return false;
-	}
 	return true;
 }
 

@@ -44,8 +44,9 @@ bool span_split_field(struct span line, struct span *name, struct span *value);
 /* true if it is one of the characters of a string */
 bool is_one_of(char c, const char *set);
 
-/* the value of a digit in hexadecimal, or -1 */
-int hex_digit(char c);
+/* true if a percent-encoded byte (RFC 3986 2.1) begins at s, before end; it is then stored in *byte
+ */
+bool is_escape(const char *s, const char *end, char *byte);
 
 /* A request target (RFC 9112 3.2.1, 3.2.2); no escape in it is decoded. */
 struct target {

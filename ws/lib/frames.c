@@ -141,7 +141,7 @@ static int read_head(struct frames *frames, const unsigned char *head, size_t le
 	return begin_frame(frames, head[0], payload);
 }
 
-/* takes a head in, in one piece from the window or in several by the connection's own bytes */
+/* takes in a head: from the window in one piece, or in several pieces gathered in frames->head */
 static int take_head(struct frames *frames, struct window *window)
 {
 	const unsigned char *head = (const unsigned char *)window->at;

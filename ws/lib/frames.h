@@ -42,6 +42,7 @@ enum frames_code {
 	FRAMES_CODE_NONE = 1005, /* is never sent */
 	FRAMES_CODE_LOST = 1006, /* is never sent */
 	FRAMES_CODE_NOT_UTF8 = 1007,
+	FRAMES_CODE_POLICY = 1008, /* a policy is violated */
 	FRAMES_CODE_TOO_LONG = 1009,
 	FRAMES_CODE_INTERNAL_ERROR = 1011,
 	FRAMES_CODE_TRY_AGAIN = 1013,

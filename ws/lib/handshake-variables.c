@@ -47,13 +47,11 @@ static void put_variable(struct block *block, const char *name, struct span valu
  */
 static char next_decoded(struct span *path)
 {
-	bool is_escape = *path->bytes == '%';
 	char c = *path->bytes;
+	size_t length = is_escape(path->bytes, path->bytes + path->length, &c) ? 3 : 1;
 
-	if (is_escape)
-		c = (char)(hex_digit(path->bytes[1]) << 4 | hex_digit(path->bytes[2]));
-	path->bytes += is_escape ? 3 : 1;
-	path->length -= is_escape ? 3 : 1;
+	path->bytes += length;
+	path->length -= length;
 	return c;
 }
 
@@ -290,13 +288,4 @@ const char *handshake_variable(const char *variables, const char *name)
 		if (strncmp(variables, name, length) == 0 && variables[length] == '=')
 			return variables + length + 1;
 	return NULL;
-}
-
-size_t handshake_variables_size(const char *variables)
-{
-	const char *at = variables;
-
-	while (*at)
-		at += strlen(at) + 1;
-	return (size_t)(at - variables) + 1;
 }

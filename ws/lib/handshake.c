@@ -137,8 +137,8 @@ static const struct {
 	{"Transfer-Encoding", take_transfer_encoding},
 };
 
-/* a field (RFC 9112 5); one that continues the line before begins with a blank, which is no token
- */
+/* Takes a field (RFC 9112 5). A line that continues the one before begins with a blank, which no
+ * token has. */
 static int take_field(struct handshake *handshake, struct span line)
 {
 	struct span name;

@@ -83,9 +83,6 @@ char *handshake_variables(const struct handshake *handshake, const char *head, c
 /* the value of a variable in such a block, or NULL */
 const char *handshake_variable(const char *variables, const char *name);
 
-/* how many bytes a block of variables takes */
-size_t handshake_variables_size(const char *variables);
-
 /* true if the client offered the subprotocol (4.2.2, Sec-WebSocket-Protocol) */
 bool handshake_is_offered(const char *variables, const char *protocol);
 

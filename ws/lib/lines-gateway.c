@@ -1,13 +1,12 @@
 /* what websocketd has done and told before the program began: the handshake and its variables */
 #include "field.h"
 #include "lines.h"
+#include "network.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MAX_ADDRESS = 64 };
 
 bool lines_is_started_by_websocketd(void)
 {
@@ -17,19 +16,16 @@ bool lines_is_started_by_websocketd(void)
 	return interface && strncmp(interface, gateway, sizeof gateway - 1) == 0;
 }
 
-/* decodes the escapes of a path in its place; websocketd has refused one that is cut */
+/* decodes the escapes of a path in place; websocketd has refused a path with a malformed one */
 static void decode(char *path)
 {
+	const char *end = path + strlen(path);
 	char *to = path;
 
-	for (; *path; path++) {
-		bool is_escape = *path == '%' && hex_digit(path[1]) >= 0 && hex_digit(path[2]) >= 0;
-		*to = *path;
-		if (is_escape) {
-			*to = (char)(hex_digit(path[1]) << 4 | hex_digit(path[2]));
-			path += 2;
-		}
-		to++;
+	for (const char *from = path; from < end; to++) {
+		char byte = *from;
+		from += is_escape(from, end, &byte) ? 3 : 1;
+		*to = byte;
 	}
 	*to = '\0';
 }
@@ -43,6 +39,7 @@ int lines_restore_path(void)
 {
 	const char *script = getenv("SCRIPT_NAME");
 	const char *uri = getenv("REQUEST_URI");
+	const char *info = getenv("PATH_INFO");
 	int result = 0;
 
 	if (script == NULL || uri == NULL)
@@ -51,8 +48,10 @@ int lines_restore_path(void)
 	if (path == NULL)
 		return -1;
 	decode(path);
-	if (strncmp(path, script, strlen(script)) == 0)
-		result = setenv("PATH_INFO", path + strlen(script), 1);
+	size_t length = strlen(script);
+	if (strncmp(path, script, length) == 0 &&
+	    (info == NULL || strcmp(info, path + length) != 0))
+		result = setenv("PATH_INFO", path + length, 1); /* it copies the environment */
 	free(path);
 	return result;
 }
@@ -106,10 +105,5 @@ const char *lines_address(struct websocket *ws)
 
 	if (address == NULL)
 		address = lines_variable(ws, "REMOTE_ADDR");
-	if (address == NULL)
-		return "unknown client";
-	address += strspn(address, " ");
-
-	size_t length = strspn(address, "0123456789abcdefABCDEF.:[]");
-	return address[length] || length > MAX_ADDRESS ? "unknown client" : address;
+	return network_for_log(address ? address + strspn(address, " ") : NULL);
 }

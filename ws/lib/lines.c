@@ -15,7 +15,7 @@ enum { READ_SIZE = 65536 };
 
 static const struct carrier carrier;
 
-/* the queue's limit; a read may come on top of the messages it is for */
+/* the limit of the queue: so many messages of the largest size, and one read more */
 static size_t max_queue(size_t max_message)
 {
 	size_t most = (SIZE_MAX - READ_SIZE) / WEBSOCKET_MAX_QUEUE - 1;
@@ -168,7 +168,7 @@ static bool wait_and_take_in(struct lines *lines, bool sending, int timeout_ms)
 	return found != 0;
 }
 
-/* the same beside a set of the view's, of which it returns how many are ready */
+/* the same beside a set of the view's: returns how many of that are ready, or -1 with errno set */
 static int wait_with(struct lines *lines, struct pollfd *set, size_t count, int timeout_ms)
 {
 	int events = lines_descriptor(&lines->ws);

@@ -3,6 +3,16 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+enum { MAX_LENGTH = 64 };
+
+const char *network_for_log(const char *address)
+{
+	size_t length = address ? strspn(address, "0123456789abcdefABCDEF.:[]") : 0;
+
+	return length > 0 && length <= MAX_LENGTH && address[length] == '\0' ? address
+									     : "unknown client";
+}
+
 bool network_find(const char *address, struct network *network)
 {
 	struct in6_addr ipv6;

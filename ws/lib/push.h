@@ -10,15 +10,15 @@
  *   unix://[[user]:password@]/path[?db=db]        a UNIX socket as a URL
  *
  * Over TLS the certificate must be valid for the host, and signed by an authority
- * that the system knows or that SSL_CERT_FILE has. In a URL user, password and path
- * are percent-encoded. DUPLEX_REDIS_FILE may
- * name a file whose first line is the address. The default is
- * /run/duplex-redis/redis.sock.
+ * that the system knows or that SSL_CERT_FILE has. In a URL the user, the password
+ * and the path are percent-encoded. DUPLEX_REDIS_FILE may name a file whose first
+ * line is the address. The default is /run/duplex-redis/redis.sock.
  *
  * The name of a channel is 1 to 64 letters, digits, "-" and "_". The newest
  * 10,000 messages of a channel are kept, or 32 MiB of them in Redis; where Redis is
  * full, the oldest of the largest channel give way. A message is valid UTF-8 of at
- * most 16384 bytes without a newline.
+ * most 16384 bytes without a newline. All lengths are in bytes; no function keeps a
+ * string that it was given.
  */
 #ifndef PUSH_H
 #define PUSH_H
@@ -51,8 +51,11 @@ bool websocket_is_channel(const char *name);
  * Returns 0, or -1 with errno set:
  *   EINVAL   channel is not a valid name, or after is none of these
  *   EALREADY this client has subscribed before
- *   EIO      Redis cannot be reached; the connection is over, websocket_reason tells why
- *   ENOMEM   memory is short; the connection is over
+ *   EPIPE    the connection is over
+ *   EIO      Redis cannot be reached, or refuses
+ *   ENOMEM   memory is short
+ *   another  a system call failed with it
+ * After the last three the connection is over, and websocket_reason tells why.
  * Later the connection ends with WEBSOCKET_ERROR and
  *   EIO        if Redis is lost, or hangs: that is noticed within 2 seconds in a resident
  *              process, and within 11 in one that serves one client;
@@ -83,10 +86,11 @@ int websocket_publish(const char *channel, const char *text, size_t length);
  * The same for a message that the client of ws has sent. DUPLEX_MAX_PUBLISH limits
  * how many an address may publish in a second, over HTTP and WebSocket together,
  * by default 20, and twice as many at once after a pause; 0 switches it off. IPv6
- * addresses of one network of /64 count as one. If the message cannot be published,
- * the connection ends, and websocket_reason tells why. errno is then one of the
- * above, or
+ * addresses of one network of /64 count as one. Returns 0, or -1 with errno set to one
+ * of the above, or to
  *   EDQUOT    the client has published too many
+ * After -1 the connection is over, and websocket_reason tells why. The close code is 1009
+ * for EMSGSIZE, 1013 for EIO, and 1008 for the others.
  */
 int websocket_publish_from(struct websocket *ws, const char *channel, const char *text,
 			   size_t length);

@@ -1,25 +1,7 @@
 #include "query.h"
+#include "field.h"
 
 #include <string.h>
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
-bool query_is_escape(const char *s, const char *end, char *byte)
-{
-	if (end - s < 3 || *s != '%' || hex_digit(s[1]) < 0 || hex_digit(s[2]) < 0)
-		return false;
-	*byte = (char)(hex_digit(s[1]) * 16 + hex_digit(s[2]));
-	return true;
-}
 
 /* Decodes the byte at *at, which is before end, and moves *at behind it. */
 static char decode_byte(const char **at, const char *end)
@@ -27,7 +9,7 @@ static char decode_byte(const char **at, const char *end)
 	const char *s = *at;
 	char byte = *s == '+' ? ' ' : *s;
 
-	*at += query_is_escape(s, end, &byte) ? 3 : 1;
+	*at += *s == '%' && is_escape(s, end, &byte) ? 3 : 1;
 	return byte;
 }
 

@@ -10,10 +10,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* true if a percent-encoded byte (RFC 3986 2.1) begins at s, before end; it is then stored in *byte
- */
-bool query_is_escape(const char *s, const char *end, char *byte);
-
 /*
  * Finds the last parameter called name (a string, not encoded) in the query of length bytes. *value
  * points to its value in the query, still encoded, and *value_length is the length of that. A

@@ -23,8 +23,8 @@ static const struct {
 	{"DUPLEX_MAX_PUBLISH", offsetof(struct limits, max_publish), 20, 0, 1000000},
 };
 
-/* a number in decimal digits alone: true, and the number */
-static int read_number(const char *text, size_t *number)
+/* reads a number: false if the text is not decimal digits alone, or the number is too large */
+static bool read_number(const char *text, size_t *number)
 {
 	char *end;
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Each is for one process. 0 switches a limit off, but for max_message. */
+/* Each is for one process. 0 switches a limit off, except max_message, which is at least 1. */
 struct limits {
 	size_t max_message;       /* WEBSOCKET_MAX_MESSAGE: bytes of a message */
 	size_t max_clients;       /* WEBSOCKET_MAX_CLIENTS */

@@ -10,29 +10,52 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Text that comes in pieces: what is still missing of the sequence that the last piece ended in.
+ * All zero at the beginning of a text. */
+struct utf8_pieces {
+	unsigned char missing; /* bytes; 0 between two sequences: the text may end here */
+	unsigned char low;     /* the next byte is at least this, */
+	unsigned char high;    /* and at most this */
+};
+
+/* begins a sequence: false if no sequence of several bytes begins with this one */
+static inline bool utf8_begin_sequence(struct utf8_pieces *text, unsigned char lead)
+{
+	if (lead < 0xC2 || lead > 0xF4)
+		return false;
+	/* the second byte excludes overlong forms, surrogates and what is above U+10FFFF */
+	text->missing = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
+	text->low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+	text->high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+	return true;
+}
+
+/* takes the next byte of a sequence: false if it does not belong there */
+static inline bool utf8_continue_sequence(struct utf8_pieces *text, unsigned char byte)
+{
+	if (byte < text->low || byte > text->high)
+		return false;
+	text->missing--;
+	text->low = 0x80;
+	text->high = 0xBF;
+	return true;
+}
+
 /* length in bytes of the sequence that starts at s (n > 0 bytes), 0 if it is ill-formed or cut */
 static inline size_t utf8_sequence(const unsigned char *s, size_t n)
 {
-	size_t length = s[0] < 0x80   ? 1
-			: s[0] < 0xC2 ? 0
-			: s[0] < 0xE0 ? 2
-			: s[0] < 0xF0 ? 3
-			: s[0] < 0xF5 ? 4
-				      : 0;
+	struct utf8_pieces text = {0};
 
-	if (length <= 1 || length > n)
-		return length == 1;
-
-	/* the second byte excludes overlong forms, surrogates and what is above U+10FFFF */
-	unsigned char low = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : 0x80;
-	unsigned char high = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : 0xBF;
-	if (s[1] < low || s[1] > high)
+	if (s[0] < 0x80)
+		return 1;
+	if (!utf8_begin_sequence(&text, s[0]) || text.missing >= n)
 		return 0;
-
-	for (size_t i = 2; i < length; i++)
+	if (s[1] < text.low || s[1] > text.high)
+		return 0;
+	for (size_t i = 2; i <= text.missing; i++)
 		if ((s[i] & 0xC0) != 0x80)
 			return 0;
-	return length;
+	return 1 + (size_t)text.missing;
 }
 
 /* length in bytes of the longest valid prefix of text: length itself if all of it is valid,
@@ -55,36 +78,6 @@ static inline size_t utf8_valid_prefix(const char *text, size_t length)
 		at += sequence;
 	}
 	return at;
-}
-
-/* Text that comes in pieces: what is still missing of the sequence that the last piece ended in.
- * All zero at the beginning of a text. */
-struct utf8_pieces {
-	unsigned char missing; /* bytes; 0 between two sequences: the text may end here */
-	unsigned char low;     /* the next byte is at least this, */
-	unsigned char high;    /* and at most this */
-};
-
-/* begins a sequence: false if no sequence begins with this byte, or it stands by itself */
-static inline bool utf8_begin_sequence(struct utf8_pieces *text, unsigned char lead)
-{
-	if (lead < 0xC2 || lead > 0xF4)
-		return false;
-	text->missing = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
-	text->low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-	text->high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-	return true;
-}
-
-/* takes the next byte of a sequence: false if it does not belong there */
-static inline bool utf8_continue_sequence(struct utf8_pieces *text, unsigned char byte)
-{
-	if (byte < text->low || byte > text->high)
-		return false;
-	text->missing--;
-	text->low = 0x80;
-	text->high = 0xBF;
-	return true;
 }
 
 /* Takes the next piece of a text. Returns false at the first byte after which the text cannot

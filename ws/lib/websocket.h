@@ -24,8 +24,8 @@
  * is in websocket_wait, websocket_send, websocket_poll or a function of push.h,
  * and only then. So it must not block elsewhere (sleep, a query of a database):
  * that would stop every client of its worker. It must not end the process, nor
- * keep much on its stack, which has 64 KiB: one that runs over ends its worker.
- * And getenv has no variable of the client's: websocket_variable has them.
+ * keep much on its stack, which is 64 KiB: a view that overruns it ends its worker.
+ * And getenv has no variable of the client: websocket_variable has them.
  *
  * All lengths are in bytes. A message is one message of RFC 6455 (section 5.6).
  * Text is valid UTF-8, may be empty and may contain NUL. By websocketd it cannot
@@ -108,7 +108,8 @@ enum websocket_event {
 /* how many messages of the largest size may wait unread while a send waits for the client */
 #define WEBSOCKET_MAX_QUEUE 16
 
-/* True if this program was started for WebSockets, in either way. */
+/* True in a view, in either way. Outside of a view it is true by websocketd, and in a resident
+ * process while websocket_run serves. */
 bool is_websocket(void);
 
 /*
@@ -117,21 +118,22 @@ bool is_websocket(void);
  *   GATEWAY_INTERFACE (RFC 3875 4.1.4) is websocketd's: calls view once, with the connection on
  *     standard input and output
  *   standard input is a listening socket: calls view for each client, until SIGTERM, SIGINT or
- *     SIGUSR1; other processes may share the socket
+ *     SIGUSR1; other processes may share the socket; at SIGUSR2 it writes a line of figures
  *   the program's first argument is --help or --version: prints what that asks for
  * It returns the exit status for main:
  *   0  the connection ended in an ordinary way, the resident process was stopped, or the argument
  *      was answered
- *   1  the connection ended with an error, or the socket failed; one line on standard error tells
- *      which and why
- *   2  the program was given none of these, or a variable of the environment that sets a limit is
- *      not a number in its range; a line on standard error says so
+ *   1  the connection or the socket ended with an error, or could not be set up; one line on
+ *      standard error tells which and why
+ *   2  the program was given none of these, or a listening socket where the library has no resident
+ *      way (musl), or a variable of the environment that sets a limit is not a number in its range;
+ *      a line on standard error says so
  * While view runs, SIGPIPE is ignored, and SIGTERM and SIGINT are blocked: they
  * end the connection instead. The scheduling policy, if it was SCHED_OTHER, is
  * SCHED_BATCH (sched(7)): it costs less, but may wait some milliseconds beside a
  * program that computes; view may set it back. A process that it starts inherits
- * all of this. When it returns, standard input, output and error are closed:
- * nothing can be done after it but to end.
+ * all of this. It returns only when the program has to end: by websocketd, standard
+ * input, output and error are closed then.
  */
 int websocket_run(void (*view)(struct websocket *ws));
 
@@ -139,6 +141,7 @@ int websocket_run(void (*view)(struct websocket *ws));
  * A variable of the handshake, as CGI names them (RFC 3875 4.1): REMOTE_ADDR,
  * QUERY_STRING, PATH_INFO, REMOTE_USER, and HTTP_USER_AGENT and so on for each header.
  * NULL if there is none. The string belongs to the library, and stays as long as ws does.
+ * Without a connection, ws is NULL: then it is the variable of the environment.
  * REMOTE_USER is who has logged in at the web server, of at most 255 bytes. It comes from
  * X-Remote-User or, from lighttpd, from Forwarded, which the configurations in conf/ take
  * from no client: one of your own must not either.
@@ -168,7 +171,7 @@ ptrdiff_t websocket_parameter(struct websocket *ws, const char *name, char *valu
  * Answers the handshake now, and selects a subprotocol (RFC 6455 1.9), or none if
  * protocol is NULL. Without it the first wait, read, count, send or poll does, and
  * selects none. Returns 0, or -1 with errno set:
- *   EINVAL   the client did not offer the protocol
+ *   EINVAL   the client did not offer the protocol, or its name is longer than 255 bytes
  *   EALREADY the handshake was answered before
  *   ENOTSUP  by websocketd, which has answered the handshake: only NULL can be asked for
  *   EPIPE    the connection is over
@@ -180,7 +183,7 @@ int websocket_accept(struct websocket *ws, const char *protocol) WEBSOCKET_CHECK
  * or 404, and closes: a view decides by a cookie, the path or the query. By
  * websocketd, which has answered the handshake, it closes, and a line in the log
  * says with which status it would have. Returns 0, or -1 with errno set:
- *   EINVAL   the status is not one of an error
+ *   EINVAL   the status is not one of these; the connection is as before
  *   EALREADY the handshake was answered before; the connection is closed
  *   EPIPE    the connection is over
  */
@@ -209,7 +212,7 @@ bool websocket_has_messages(struct websocket *ws);
  *   > 0  so many of the set have revents
  *   0    the time is up, or websocket_read has something to return: a message came, or the
  *        connection is over
- *   -1   with errno set by a system call
+ *   -1   with errno set by a system call, or to ENOMEM
  */
 int websocket_poll(struct websocket *ws, struct pollfd *set, size_t count, int timeout_ms);
 

@@ -1,14 +1,14 @@
 /*
  * Messages of a channel as frames for its subscribers: each is encoded once,
- * however many get it. There is one batch for the process, which is empty but while
- * somebody puts messages into it and sends them; nobody waits in between.
+ * however many get it. The process has one batch. It is empty except while somebody fills
+ * and sends it, and that happens without waiting in between.
  */
 #ifndef BATCH_H
 #define BATCH_H
 
 #include "message.h"
 
-/* Adds a message, or a gap before one. It is a message_function, which needs no context and has
+/* Adds a message, or a gap before one. It is a message_function that needs no context and has
  * enough after a few hundred KiB. */
 bool batch_add(void *context, const char *id, const char *text, size_t length);
 
@@ -20,6 +20,7 @@ bool batch_is_incomplete(void);
 const char *batch_frames(size_t *length);
 const char *batch_frames_after(const char *id, size_t *length);
 
+/* empties the batch */
 void batch_clear(void);
 
 #endif

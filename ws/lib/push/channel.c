@@ -92,13 +92,13 @@ int channel_read(struct redis *redis, const char *name, const char *after,
 		return -1;
 	if (is_gap && !function(context, after, NULL, 0))
 		return 0;
-	do { /* again where another program's entries are among them: there may be messages behind
-	      */
+	do {
 		wanted = left;
 		if (stream_read(redis, name, id, wanted, &reply) < 0 ||
 		    stream_entries(redis, reply, &entries) < 0)
 			return -1;
 		left -= stream_take(entries, function, context, id, &is_enough);
+		/* entries of another program do not count, and messages may follow them */
 	} while (left > 0 && !is_enough && redis_count(entries) >= wanted);
 	return 0;
 }

@@ -44,7 +44,7 @@ static void end(struct subscriber *subscriber, int error, const char *why)
 	ws->carrier->cut(ws, FRAMES_CODE_TRY_AGAIN);
 }
 
-/* ends them all; where they are more than one, one line of the log tells of all */
+/* ends all subscribers; if there are several, one line of the log tells of all */
 static void end_all(struct hub *hub, const char *why)
 {
 	size_t count = 0;
@@ -102,10 +102,9 @@ static void deliver_gap(struct hub *hub)
 /* waits until something can be read, but not beyond the time when it is due */
 static bool wait_for_reader(struct reader *reader, long long due)
 {
-	long long left = due - clock_now_ms();
-	int ready = aside_wait(reader_fd(reader), POLLIN, left > 0 ? (int)left : 0);
+	int ready = aside_wait(reader_fd(reader), POLLIN, clock_left_ms(due));
 
-	if (ready == 0 && due <= clock_now_ms()) {
+	if (ready == 0 && clock_left_ms(due) == 0) {
 		reader_give_up(reader);
 		return false;
 	}
@@ -131,7 +130,7 @@ static bool read_once(struct hub *hub)
 	return true;
 }
 
-/* takes it out of the list, if it is there */
+/* takes a hub out of the list, if it is there */
 static void forget(const struct hub *hub)
 {
 	struct hub **place = &hubs;

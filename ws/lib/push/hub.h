@@ -17,7 +17,7 @@ struct subscriber {
 	struct hub *hub;    /* NULL if it has not joined, or has left or was sent away */
 	struct subscriber *next;
 	struct subscriber *previous;
-	bool is_level; /* it has nothing of what is still to be read */
+	bool is_level; /* it has all that was read, and nothing that is still to be read */
 };
 
 /* Writes the id up to which a channel has been read for those that have joined; "0-0" if nobody
@@ -31,11 +31,11 @@ void hub_get_last(const char *channel, char id[MESSAGE_ID_SIZE]);
  */
 int hub_join(struct subscriber *subscriber);
 
-/* Sends all away that have joined a channel which was read up to this id, since it has no such
- * message any more: it has begun anew, as after a failover, with ids that come before. */
+/* Sends away all that have joined a channel which was read up to this id. The channel has lost that
+ * message and has begun anew with earlier ids, as after a failover. */
 void hub_begin_anew(const char *channel, const char *id);
 
-/* lets it leave if it has joined */
+/* takes a subscriber out again, if it has joined */
 void hub_leave(struct subscriber *subscriber);
 
 #endif

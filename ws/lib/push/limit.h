@@ -1,9 +1,6 @@
-/*
- * How many messages a client may publish: DUPLEX_MAX_PUBLISH a second, by
- * default 20, and twice as many at once after a pause; 0 switches it off. It is
- * counted in Redis by address, an IPv6 network of /64 as one, so that it holds
- * over both ways, all workers and all machines.
- */
+/* How many messages a client may publish (DUPLEX_MAX_PUBLISH, of which push.h tells). They are
+ * counted in Redis by address, an IPv6 network of /64 as one, so that the limit holds over both
+ * ways, all workers and all machines. */
 #ifndef LIMIT_H
 #define LIMIT_H
 

@@ -114,7 +114,7 @@ static void start(const char *host)
 	}
 }
 
-/* Waits until the thread has ended, but not for longer than that. Several may wait, each with a
+/* Waits until the thread has ended, but for no longer than wait_ms. Several may wait, each with a
  * descriptor of its own, as an epoll descriptor takes one only once. False if it cannot wait. */
 static bool wait_for_event(int wait_ms)
 {
@@ -130,14 +130,14 @@ static bool wait_for_event(int wait_ms)
 	return result >= 0;
 }
 
-/* waits while the thread has found nothing, but not for longer than that */
+/* waits while the thread has found nothing, but for no longer than wait_ms */
 static void wait_for_result(int wait_ms)
 {
 	long long end = clock_now_ms() + wait_ms;
 
-	for (long long left = wait_ms; left > 0 && cache.is_running && cache.result.count == 0;
-	     left = end - clock_now_ms())
-		if (!wait_for_event((int)left))
+	for (int left = wait_ms; left > 0 && cache.is_running && cache.result.count == 0;
+	     left = clock_left_ms(end))
+		if (!wait_for_event(left))
 			return;
 }
 

@@ -22,7 +22,7 @@ enum {
 size_t lookup_host(const char *host, int wait_ms, char addresses[LOOKUP_MAX][LOOKUP_SIZE],
 		   const char **why);
 
-/* has the name looked up for a later call */
+/* starts to look the name up, for a later call */
 void lookup_start(const char *host);
 
 #endif

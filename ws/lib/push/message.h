@@ -19,7 +19,7 @@ enum {
 /*
  * Is called for each message that is read. Where messages after an id may be missing, it is called
  * with that id and text NULL before the next message. id and text are valid during the call. It
- * returns false if that was enough for now: the next one is then given another time.
+ * returns false if that was enough for now: the next message then comes in another read.
  */
 typedef bool message_function(void *context, const char *id, const char *text, size_t length);
 

@@ -12,10 +12,10 @@ int place_find(struct place *place, struct redis *redis, const char *channel, co
 }
 
 /*
- * Who is slower than the publishers gets full batches, and the end of what is kept may have
- * overtaken him. It did not if something at or before his last message is still kept, nor if that
- * message was deleted by itself. What was kept when the caller named a message is not known, and
- * then there is all that is kept.
+ * A reader that is slower than the publishers gets full batches, and the end of what is kept may
+ * have overtaken it. That has not happened if something at or before its last message is still
+ * kept, nor if that message was deleted by itself. Where the caller named the message, nobody knows
+ * what was kept then: the reader gets all that is kept, and no gap.
  */
 static int check_overtaken(const struct place *place, struct redis *redis, size_t count,
 			   bool *is_overtaken)

@@ -1,5 +1,5 @@
-/* A place in a channel: where somebody who reads it is. What reads on from there needs a connection
- * to Redis, which is not part of it. */
+/* A place in a channel: how far a reader has come. Reading on from there takes a connection to
+ * Redis, which is not part of the place. */
 #ifndef PLACE_H
 #define PLACE_H
 
@@ -11,16 +11,16 @@ struct place {
 	bool was_read;              /* and that by a function here, not named by the caller */
 };
 
-/* Sets the place to where after says that a reader begins, and *is_gap as channel_find_start does,
- * which must take both names. Returns 0, or -1 with errno EIO and redis_why set. */
+/* Sets the place to where after says that a reader begins, and *is_gap as channel_find_start does.
+ * channel and after must be valid. Returns 0, or -1 with errno EIO and redis_why set. */
 int place_find(struct place *place, struct redis *redis, const char *channel, const char *after,
 	       bool *is_gap);
 
 /*
- * Gives the messages of a reply to stream_ask or stream_read for a batch to function, until that
- * has enough, and before the first that some may be missing if the end of what is kept has
- * overtaken the place. Moves the place. Returns 0, or -1 as above. *is_end tells whether there was
- * no more than that.
+ * Gives the messages of a batch, the reply to stream_ask or stream_read, to function until that has
+ * enough, and moves the place. If the end of what is kept has overtaken the place, function is
+ * first told that messages may be missing. Returns 0, or -1 as above. *is_end tells whether that
+ * was all.
  */
 int place_take(struct place *place, struct redis *redis, const struct redis_reply *reply,
 	       message_function *function, void *context, bool *is_end);

@@ -21,8 +21,8 @@ bool websocket_is_channel(const char *name)
 
 int websocket_subscribe(struct websocket *ws, const char *channel, const char *after)
 {
-	if (ws->feed) {
-		errno = EALREADY;
+	if (ws->feed || ws->ended) {
+		errno = ws->feed ? EALREADY : EPIPE;
 		return -1;
 	}
 	if (!channel_is_name(channel) || (after && !channel_is_start(after))) {
@@ -85,7 +85,7 @@ static int code_for(int error)
 	case EIO:
 		return FRAMES_CODE_TRY_AGAIN;
 	default:
-		return 1008; /* a policy is violated */
+		return FRAMES_CODE_POLICY;
 	}
 }
 

@@ -38,18 +38,18 @@ bool reader_begins_with_gap(const struct reader *reader);
 /* the descriptor that is readable when reader_take has something to take */
 int reader_fd(const struct reader *reader);
 
-/* Asks Redis for the messages after the last one, of which there may be none for block_ms. Returns
- * 0, or -1 with errno EIO. */
+/* Asks Redis for the messages after the last one. Redis replies when there are some, or after
+ * block_ms without any. Returns 0, or -1 with errno EIO. */
 int reader_ask(struct reader *reader, int block_ms);
 
-/* Takes what has come and gives each message to function, until that has enough, and before one,
- * that messages may be missing if the end of what is kept has overtaken the reader. */
+/* Takes what has come and gives each message to function, until that has enough. If the end of what
+ * is kept has overtaken the reader, function is first told that messages may be missing. */
 enum reader_result reader_take(struct reader *reader, message_function *function, void *context);
 
 /* the id of the last message that was given, or after which the first one comes */
 const char *reader_last(const struct reader *reader);
 
-/* Sets the reason to that a reply is overdue: Redis hangs. */
+/* Sets the reason of reader_why: the reply is overdue, because Redis hangs. */
 void reader_give_up(struct reader *reader);
 
 /* why the last call failed, in English; valid until the next one */

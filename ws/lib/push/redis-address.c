@@ -1,5 +1,5 @@
 #include "redis-address.h"
-#include "query.h"
+#include "field.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -51,7 +51,7 @@ static struct redis_bytes decode(struct redis_address *address, struct part part
 	size_t length = 0;
 
 	for (const char *s = part.begin; s < part.end; s++) {
-		if (*s == '%' && !query_is_escape(s, part.end, &kept.bytes[length]))
+		if (*s == '%' && !is_escape(s, part.end, &kept.bytes[length]))
 			return (struct redis_bytes){0};
 		if (*s == '%')
 			s += 2;

@@ -1,16 +1,5 @@
-/*
- * Where Redis is and how to log in, as users write it:
- *
- *   /path                                         a UNIX socket; the path may have any characters
- *   host:port, [IPv6]:port                        over TCP
- *   password@ before one of these                 to log in; the password may have any characters
- *   redis://[[user]:password@]host[:port][/db]    the same as a URL, by default with port 6379
- *   rediss://...                                  the same over TLS
- *   unix://[[user]:password@]/path[?db=db]        a UNIX socket as a URL
- *
- * In a URL the user, the password and the path are percent-encoded; a user
- * information without ":" is a password.
- */
+/* Where Redis is and how to log in: the address in the forms that push.h lists. In those of a URL a
+ * user information without ":" is a password. */
 #ifndef REDIS_ADDRESS_H
 #define REDIS_ADDRESS_H
 

@@ -52,7 +52,9 @@ static struct redis *open_at(const struct redis_address *address, int lookup_ms,
 }
 
 /* A Redis that cannot be reached or hangs is left alone for a second: else each that asks it would
- * wait as long. Beginning and reason, for all connections of the process. */
+ * wait as long. These are the end of that second and the reason, for all connections of the
+ * process.
+ */
 static long long rests_until;
 static char rest_reason[512];
 

@@ -1,5 +1,5 @@
-/* The connections of the process for what views ask of Redis, each in use by one of them at a time:
- * as many as were ever in use at once, which aside.h bounds. */
+/* The connections to Redis over which the process asks what its views want. One call uses a
+ * connection at a time. There are as many as were ever in use at once, which aside.h bounds. */
 #ifndef REDIS_POOL_H
 #define REDIS_POOL_H
 
@@ -9,7 +9,7 @@
  * in static memory if that fails. */
 struct redis *redis_pool_take(const char **why);
 
-/* gives it back */
+/* gives a connection back */
 void redis_pool_give(struct redis *redis);
 
 #endif

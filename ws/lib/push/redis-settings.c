@@ -32,7 +32,7 @@ static char *read_line(const char *name)
 	return line;
 }
 
-/* what a variable of the environment has, if it is set and not empty */
+/* the value of a variable of the environment; NULL if it is not set or empty */
 static const char *variable(const char *name)
 {
 	const char *value = getenv(name);

@@ -15,11 +15,11 @@ struct redisContext; /* of hiredis */
 const char *redis_tls_load(const char *library);
 
 /* Begins TLS on a new connection that does not block; the handshake goes on when something is sent.
- * Stores what redis_tls_explain needs, which belongs to the connection, in *tls. Returns NULL, or
+ * Stores what redis_tls_explain needs, which belongs to the connection, in *ssl. Returns NULL, or
  * why that fails, in static memory. */
-const char *redis_tls_begin(struct redisContext *context, const char *host, void **tls);
+const char *redis_tls_begin(struct redisContext *context, const char *host, void **ssl);
 
 /* why the handshake failed, in static memory */
-const char *redis_tls_explain(void *tls);
+const char *redis_tls_explain(void *ssl);
 
 #endif

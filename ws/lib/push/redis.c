@@ -62,9 +62,9 @@ static int give_up(struct redis *redis, const char *overdue)
 static int wait_for(struct redis *redis, short events, const char *overdue)
 {
 	for (;;) {
-		long long left = redis->deadline - clock_now_ms();
 		/* a process that was stopped looks once more, though the time is up */
-		int ready = aside_wait(redis->context->fd, events, left > 0 ? (int)left : 0);
+		int left = clock_left_ms(redis->deadline);
+		int ready = aside_wait(redis->context->fd, events, left);
 		if (ready > 0)
 			return 0;
 		if (ready < 0 && errno != EINTR)

@@ -47,7 +47,7 @@ int stream_read(struct redis *redis, const char *name, const char *id, size_t co
  * that there is none; redis_receive takes the reply. */
 int stream_ask(struct redis *redis, const char *name, const char *id, int block_ms);
 
-/* sets *entries to the list of entries in such a reply, which is NULL if there were none */
+/* sets *entries to the list of entries in such a reply; to NULL if there are none */
 int stream_entries(struct redis *redis, const struct redis_reply *reply,
 		   const struct redis_reply **entries);
 

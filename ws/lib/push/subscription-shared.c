@@ -103,8 +103,9 @@ static void send_gap(struct step *step)
 	send_batch(step);
 }
 
-/* Those that have joined had read further when our last read began, which found nothing there: it
- * was deleted, and we are as far as they are, or the channel has begun anew. */
+/* The subscribers that have joined had read further when our last read began, and that read found
+ * nothing. Either what they have read was deleted, and we are as far as they are, or the channel
+ * has begun anew. */
 static int level_up(struct place *place, struct redis *redis, const char *read_before)
 {
 	struct stream_info info;
@@ -118,7 +119,7 @@ static int level_up(struct place *place, struct redis *redis, const char *read_b
 	return 0;
 }
 
-/* Joins those that have caught up. */
+/* joins the subscribers that have caught up */
 static void join(struct step *step, struct redis *redis, const char *read_before)
 {
 	struct subscriber *subscriber = &step->subscription->subscriber;
@@ -136,8 +137,8 @@ static void join(struct step *step, struct redis *redis, const char *read_before
 	snprintf(step->why, sizeof step->why, "memory for a subscriber is short");
 }
 
-/* Reads a batch and sends it. Nothing waits between the end of the read and the joining, so that
- * nothing comes in between. */
+/* Reads a batch and sends it. From the end of the last read until it has joined nothing waits, so
+ * that no message comes in between. */
 static void read_on(void *argument)
 {
 	struct step *step = argument;

@@ -1,6 +1,6 @@
-/* The two ways to subscribe, of which websocket_subscribe chooses one. What is given is valid, and
- * the client has not subscribed before. Return 0, or -1 with errno set as websocket_subscribe does,
- * the connection being over. */
+/* The two ways to subscribe, of which websocket_subscribe chooses one. The names are valid, and the
+ * client has not subscribed before. Both return 0, or -1 with errno set as websocket_subscribe
+ * does; the connection is then over. */
 #ifndef SUBSCRIPTION_H
 #define SUBSCRIPTION_H
 

@@ -1,4 +1,5 @@
-/* what others than its view do to a client: they send to it and end it, and never wait for it */
+/* what callers other than the view do to a client: they send to it and end it, and never wait for
+ * it */
 #include "client.h"
 #include "worker.h"
 

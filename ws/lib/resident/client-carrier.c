@@ -1,6 +1,7 @@
 /* what the functions of websocket.h do with a client of a resident process */
 #include "client.h"
 #include "handshake.h"
+#include "network.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -117,9 +118,7 @@ static const char *variable(struct websocket *ws, const char *name)
 
 static const char *address(struct websocket *ws)
 {
-	const char *remote = variable(ws, "REMOTE_ADDR");
-
-	return remote ? remote : "unknown client";
+	return network_for_log(variable(ws, "REMOTE_ADDR"));
 }
 
 static bool may_log(struct websocket *ws)

@@ -108,7 +108,7 @@ static bool refuse(struct client *client, enum refusal refusal, int status, cons
 	return false;
 }
 
-/* what the limits say of one more client */
+/* refuses the client if it is one too many for a limit: true if it is not */
 static bool is_within_limits(struct client *client)
 {
 	const struct worker *worker = client->worker;
@@ -127,7 +127,7 @@ static bool is_within_limits(struct client *client)
 	return true;
 }
 
-/* instead of a status: the client has gone, and gets no answer */
+/* in place of a status: the client has gone, and gets no answer */
 enum { CLIENT_HAS_GONE = -1 };
 
 /* the head of a request, as far as it has come */
@@ -144,7 +144,7 @@ static void parse_outside(void *argument)
 	head->status = handshake_parse(&head->handshake, head->client->input, head->client->end);
 }
 
-/* waits for more of the head until the time is up, which it never is if it is -1 */
+/* waits for more of the head, for at most timeout_ms; -1 is without a limit */
 static void read_more(struct head *head, int timeout_ms)
 {
 	struct client *client = head->client;
@@ -169,7 +169,7 @@ static void read_head(struct head *head)
 		if (client->end == WORKER_READ_SIZE)
 			head->status = 431;
 		else if (client->worker->is_stopping && client->stop_at == 0)
-			head->status = 503; /* it was told to stop, and still has no whole head */
+			head->status = 503; /* the server stops before the head is whole */
 		else if (limit > 0 && left <= 0)
 			head->status = 408;
 		else
@@ -185,8 +185,6 @@ static void keep_variables_outside(void *argument)
 	client->variables = handshake_variables(&head->handshake, client->input,
 						client->worker->name,
 						client->peer[0] ? client->peer : NULL);
-	if (client->variables)
-		client->variables_size = handshake_variables_size(client->variables);
 }
 
 /* keeps the variables, and lets the window begin behind the head */

@@ -3,6 +3,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 
 /* An honest client sends a message in less, and takes what is sent to it, or comes again. */
 enum { LONG_MS = 5000 };
@@ -12,7 +13,7 @@ enum { ORDINARY_VARIABLES = 1024 };
 
 static size_t variables_memory(const struct client *client)
 {
-	size_t size = client->variables ? client->variables_size : 0;
+	size_t size = malloc_usable_size(client->variables);
 
 	return size > ORDINARY_VARIABLES ? size - ORDINARY_VARIABLES : 0;
 }

@@ -19,7 +19,7 @@ static long long next_due(const struct client *client)
 	long long due = earlier(client->deadline, client->stop_at);
 
 	if (client->is_lost)
-		return 0; /* it goes on in the next turn */
+		return 0; /* client_arm has it go on in the next turn */
 	if (client->output.bytes)
 		due = earlier(client->took_at + TAKES_NOTHING_MS, due);
 	if (client->is_open && silence > 0 && !client->sent_close)
@@ -59,7 +59,7 @@ static bool has_sent(const struct client *client)
 	return poll(&set, 1, 0) > 0 && set.revents & POLLIN;
 }
 
-/* sends a ping to a client that was silent, or ends one that did not answer the last */
+/* sends a ping to a client that was silent, or ends one that did not answer the last ping */
 static void ping(struct client *client)
 {
 	if (has_sent(client)) {

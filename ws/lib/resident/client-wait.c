@@ -52,7 +52,7 @@ bool client_may_read(const struct client *client)
 	       (waiting < most && !worker_is_short_of_memory(client->worker));
 }
 
-/* In one turn a view reads once: one whose client never pauses lets the others go on. */
+/* A view reads once in a turn, so that a client that never pauses lets the others go on. */
 void client_wait_without_time(struct client *client)
 {
 	if (client->has_read)
@@ -95,7 +95,8 @@ static int wait_for_view(struct client *client, struct pollfd *set, size_t count
 	if (client->input || client->has_ahead) { /* there is something to be read first */
 		if (count == 0)
 			return 0;
-		client_yield(client); /* a view that reads it later must not keep the others out */
+		/* a view that does not read it must not keep the others out */
+		client_yield(client);
 	} else if (timeout_ms == 0 || (count > 0 && poll(set, count, 0) != 0)) {
 		client_wait_without_time(client);
 	} else {

@@ -159,8 +159,8 @@ static void note_ending(struct client *client)
 								   : ENDED_OTHERWISE]++;
 }
 
-/* takes the client out of everything; its memory stays until the turn is over, as an event of this
- * turn may still name it */
+/* Takes the client out of all lists. Its memory stays until the turn is over, because an event of
+ * this turn may still name it. */
 static void release(struct client *client)
 {
 	struct worker *worker = client->worker;
@@ -189,7 +189,8 @@ static void release(struct client *client)
 	worker->over = client;
 }
 
-void client_resume(struct client *client)
+/* runs the client until it suspends itself or ends */
+static void resume(struct client *client)
 {
 	client->wants = 0;
 	client->is_due = false;
@@ -205,7 +206,7 @@ void client_resume(struct client *client)
 void client_wake(struct client *client, unsigned char what)
 {
 	if (client->wants & what && !client->turn.is_due)
-		client_resume(client);
+		resume(client);
 }
 
 void client_drop_all(struct worker *worker)
@@ -228,7 +229,7 @@ void client_free_over(struct worker *worker)
 
 static void take_turn(struct turn *turn)
 {
-	client_resume((struct client *)((char *)turn - offsetof(struct client, turn)));
+	resume((struct client *)((char *)turn - offsetof(struct client, turn)));
 }
 
 void client_resume_or_wait(struct client *client)
@@ -240,7 +241,7 @@ void client_resume_or_wait(struct client *client)
 	if (!client->is_held &&
 	    ((client->wants & WANTS_INPUT && client->is_readable) ||
 	     (client->wants & WANTS_ROOM && has_room) || client->is_lost || client->is_due))
-		client_resume(client);
+		resume(client);
 	else
 		client_arm(client);
 }
@@ -280,6 +281,6 @@ int client_start(struct worker *worker, int fd, const char *peer)
 		client->next->previous = client;
 	worker->clients = client;
 	worker->connected++;
-	client_resume(client);
+	resume(client);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /*
  * A coroutine begins by setcontext and is resumed by _longjmp: swapcontext would make a system call
  * for the mask of signals, which is the same everywhere, and save more than functions may rely on.
- * glibc takes a jump to another stack for a fault, if it is asked to look for faults.
+ * With _FORTIFY_SOURCE glibc would take a jump to another stack for a fault.
  */
 #undef _FORTIFY_SOURCE
 
@@ -27,7 +27,7 @@
 #define FINISH_SWITCH START_SWITCH
 #endif
 
-/* a function that is left by a jump, so that AddressSanitizer must not expect it to return */
+/* marks a function that is left by a jump: AddressSanitizer must not expect it to return */
 #define LEFT_BY_JUMP __attribute__((no_sanitize_address))
 
 /* lies directly below the room */
@@ -43,11 +43,11 @@ struct coroutine {
 			   */
 };
 
-/* To map a stack costs more than all else of a connection, so some are kept for the next. */
+/* Mapping a stack costs more than anything else of a connection, so some are kept for the next. */
 enum { MAX_FREE = 64, ALIGNMENT = 64 };
 
-/* No page of it is ever used. It is more than one, as a function with a large frame may reach over
- * one. */
+/* The guard below each stack, which may not be touched. It is more than a page, because a function
+ * with a large frame can reach over one. */
 enum { GUARD_SIZE = 65536 };
 
 static struct coroutine *free_list;

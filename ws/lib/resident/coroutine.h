@@ -1,10 +1,10 @@
 /*
  * Coroutines: functions that can suspend themselves and be resumed where they
- * were, each on a stack of its own. A process has one that runs, or none.
+ * were, each on a stack of its own. At most one of them runs at a time.
  *
- * The caller's data of a coroutine, its room, lies at the top of the stack, and
- * the coroutine's own state and first frames below it: one that suspends itself
- * near its beginning costs a page of memory.
+ * The caller's data of a coroutine, its room, lies at the top of its stack, and the
+ * coroutine's own state and first frames lie below it. So a coroutine that suspends
+ * itself near its beginning costs one page of memory.
  */
 #ifndef COROUTINE_H
 #define COROUTINE_H
@@ -25,22 +25,22 @@ void *coroutine_create(size_t size, void (*function)(void *room));
 /* the same with a stack of COROUTINE_LARGE_STACK_SIZE */
 void *coroutine_create_large(size_t size, void (*function)(void *room));
 
-/* Runs it until it suspends itself or returns. True if it can be resumed again. It must not be
- * called from within a coroutine. */
+/* Runs a coroutine until it suspends itself or returns. True if it can be resumed again. A
+ * coroutine must not call this. */
 bool coroutine_resume(void *room);
 
 /* goes back to whoever resumed the coroutine that runs */
 void coroutine_suspend(void);
 
-/* Calls a function on the stack outside, for one that needs a lot of it: it would leave pages of
- * this coroutine's stack in use for as long as the coroutine lives. The function must not suspend.
- */
+/* Calls a function that needs much stack on the stack outside of the coroutine: otherwise it would
+ * leave pages of the coroutine's stack in use for as long as that lives. The function must not
+ * suspend. */
 void coroutine_call_outside(void (*function)(void *argument), void *argument);
 
 /* frees a coroutine that has returned, with its room */
 void coroutine_free(void *room);
 
-/* true if a coroutine runs, and the address lies where only a stack that ran over gets to */
+/* true if a coroutine runs, and the address lies where only an overrun of its stack leads */
 bool coroutine_has_run_over(const void *address);
 
 #endif

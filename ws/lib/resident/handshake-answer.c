@@ -1,6 +1,7 @@
 /* the answers to a handshake (RFC 6455 4.2.2, RFC 9110 15) */
 #include "field.h"
 #include "handshake.h"
+#include "status.h"
 
 #include <netinet/in.h>
 #include <resolv.h>
@@ -52,62 +53,31 @@ size_t handshake_accept(char answer[HANDSHAKE_ANSWER_SIZE], const char *variable
 				protocol ? protocol : "", protocol ? "\r\n" : "");
 }
 
-static const struct refusal {
-	int status;
-	const char *phrase;
-	const char *fields; /* which this status must have, or is better for */
-} refusals[] = {
-	{400, "Bad Request", ""},
-	{401, "Unauthorized", "WWW-Authenticate: Bearer\r\n"},
-	{402, "Payment Required", ""},
-	{403, "Forbidden", ""},
-	{404, "Not Found", ""},
-	{405, "Method Not Allowed", "Allow: GET\r\n"},
-	{406, "Not Acceptable", ""},
-	{408, "Request Timeout", ""},
-	{409, "Conflict", ""},
-	{410, "Gone", ""},
-	{412, "Precondition Failed", ""},
-	{413, "Content Too Large", ""},
-	{414, "URI Too Long", ""},
-	{417, "Expectation Failed", ""},
-	{421, "Misdirected Request", ""},
-	{422, "Unprocessable Content", ""},
-	{426, "Upgrade Required", "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"},
-	{428, "Precondition Required", ""},
-	{429, "Too Many Requests", "Retry-After: 10\r\n"},
-	{431, "Request Header Fields Too Large", ""},
-	{500, "Internal Server Error", ""},
-	{501, "Not Implemented", ""},
-	{502, "Bad Gateway", ""},
-	{503, "Service Unavailable", "Retry-After: 10\r\n"},
-	{504, "Gateway Timeout", ""},
-	{505, "HTTP Version Not Supported", ""},
-	{511, "Network Authentication Required", ""},
-};
-
-/* for what is registered elsewhere or not at all (RFC 9110 15) */
-static const struct refusal other_refusals[] = {{400, "Client Error", ""},
-						{500, "Server Error", ""}};
-
-static const struct refusal *find_refusal(int status)
+/* the fields that a status must have, or is better for */
+static const char *fields_of(int status)
 {
-	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
-		if (refusals[i].status == status)
-			return &refusals[i];
-	return status >= 400 && status < 500   ? &other_refusals[0]
-	       : status >= 500 && status < 600 ? &other_refusals[1]
-					       : NULL;
+	switch (status) {
+	case 401:
+		return "WWW-Authenticate: Bearer\r\n";
+	case 405:
+		return "Allow: GET\r\n";
+	case 426:
+		return "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+	case 429:
+	case 503:
+		return "Retry-After: 10\r\n";
+	default:
+		return "";
+	}
 }
 
 size_t handshake_refuse(char answer[HANDSHAKE_ANSWER_SIZE], int status, const char *reason,
 			bool is_head)
 {
-	const struct refusal *refusal = find_refusal(status);
+	struct span text = span_of(reason ? reason : status_phrase(status));
 
-	if (refusal == NULL)
+	if (status < 400 || status > 599)
 		return 0;
-	struct span text = span_of(reason ? reason : refusal->phrase);
 	if (text.length > HANDSHAKE_MAX_REASON)
 		text.length = HANDSHAKE_MAX_REASON;
 	return (size_t)snprintf(answer, HANDSHAKE_ANSWER_SIZE,
@@ -115,7 +85,7 @@ size_t handshake_refuse(char answer[HANDSHAKE_ANSWER_SIZE], int status, const ch
 				"Content-Type: text/plain; charset=utf-8\r\n"
 				"X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
 				"Content-Length: %zu\r\n\r\n%.*s%s",
-				status, refusal->phrase, status == 426 ? ", Upgrade" : "",
-				refusal->fields, text.length + 1, is_head ? 0 : (int)text.length,
+				status, status_phrase(status), status == 426 ? ", Upgrade" : "",
+				fields_of(status), text.length + 1, is_head ? 0 : (int)text.length,
 				text.bytes, is_head ? "" : "\n");
 }

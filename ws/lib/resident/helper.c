@@ -14,7 +14,7 @@ enum {
 	QUEUE_MS = 1000, /* how long a call may wait for its turn */
 };
 
-/* a call of a view, on its stack */
+/* a call of a view; it lies on the view's stack */
 struct call {
 	void (*function)(void *argument);
 	void *argument;
@@ -34,8 +34,8 @@ struct helper {
 	struct turn turn;
 	struct watch watch; /* what it waits for, in aside_wait */
 	struct timer timer;
-	bool is_ready;                    /* the descriptor is */
-	int waited_ms;                    /* the call that it does, for its turn */
+	bool is_ready;                    /* the descriptor has what it waits for */
+	int waited_ms;                    /* how long the call that it does waited in the queue */
 	void (*function)(void *argument); /* NULL if it takes calls */
 	void *argument;
 };
@@ -56,7 +56,7 @@ static void free_helper(struct turn *turn)
 	coroutine_free((char *)turn - offsetof(struct helper, turn));
 }
 
-/* takes it out of everything; its memory stays until this turn's events are over */
+/* takes a helper out of all lists; its memory stays until this turn's events are over */
 static void release(struct helper *helper)
 {
 	*(helper->previous ? &helper->previous->next : &helpers.all) = helper->next;
@@ -118,7 +118,7 @@ static int wait_in_loop(int fd, short events, int timeout_ms)
 	self->watch.fd = -1;
 	if (self->is_ready)
 		return 1;
-	if (!helpers.is_ending) /* what came may not have been seen yet: epoll_wait(2) ends early */
+	if (!helpers.is_ending) /* it may be ready unseen: epoll_wait(2) can end early */
 		return poll(&(struct pollfd){.fd = fd, .events = events}, 1, 0);
 	errno = ECANCELED;
 	return -1;
@@ -206,7 +206,8 @@ static int begin(void (*function)(void *argument), void *argument)
 	return start(function, argument) ? 0 : -1;
 }
 
-/* has one more helper look at the queue, if there may be one more; false if there is none at all */
+/* wakes an idle helper for the queue, or starts one if there may be another; false if there is none
+ */
 static bool alert(void)
 {
 	struct helper *helper = helpers.idle;
@@ -226,7 +227,7 @@ static int call_helper(void (*function)(void *argument), void *argument)
 	struct call call = {function, argument, client, NULL, helpers.worker->loop.now,
 			    false,    false};
 
-	if (client == NULL) { /* no view calls, so nobody is held up */
+	if (client == NULL) { /* the caller is not a view, so no client is held up */
 		function(argument);
 		return 0;
 	}
@@ -254,7 +255,7 @@ static bool is_ending(void)
 	return helpers.is_ending;
 }
 
-/* lets each of them return: none of them can wait any more */
+/* resumes each helper until it returns: wait_in_loop fails from now on */
 static void end_all(struct worker *worker)
 {
 	helpers.is_ending = true;

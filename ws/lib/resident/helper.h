@@ -1,12 +1,13 @@
 /*
- * The helpers of a resident process: coroutines beside those of its clients, with
- * large stacks, which wait in the loop for what aside.h is for. A few of them take
- * the calls of views, in the order in which these come; others run what was begun.
+ * The helpers of a resident process: coroutines with large stacks, beside those of
+ * its clients, that do what aside.h is for and wait in the loop. Up to eight of them
+ * take the calls of views, in the order in which these come; each of the others runs
+ * one function of aside_begin.
  */
 #ifndef HELPER_H
 #define HELPER_H
 
-/* Lets work be done aside by helpers from now on, if the process is resident. */
+/* Has helpers do the work of aside.h from now on, if the process is resident. */
 void helper_prepare(void);
 
 #endif

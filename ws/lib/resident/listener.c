@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* connections beyond the limit of clients are accepted to be told so, but not without a limit */
+/* how many connections beyond the limit of clients are accepted, so that they can be refused */
 enum { MORE_CONNECTIONS = 1000, PAUSE_MS = 100 };
 
 union address {
@@ -29,8 +29,8 @@ static bool is_loopback(const union address *address)
 	return address->any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&address->in6.sin6_addr);
 }
 
-/* A front stands before a TCP socket as well, so nobody but this machine may reach it. Returns
- * NULL, or why the socket may not be used. */
+/* A TCP socket too is for a web server of this machine, so it must be on loopback. Returns NULL, or
+ * why the socket may not be used. */
 static const char *judge(struct worker *worker)
 {
 	union address address = {0};
@@ -82,8 +82,8 @@ static void queue_again(struct listener *listener)
 		pause_accepting(listener, strerror(errno));
 }
 
-/* True for an error that says nothing of the next connection: that this one has gone, or that
- * another process has taken it (accept(2)). */
+/* True for an error of this connection alone, such as that it has gone or that another process has
+ * taken it (accept(2)): the next one can be accepted. */
 static bool is_of_one_connection(int error)
 {
 	static const int errors[] = {
@@ -115,7 +115,7 @@ static void accept_client(struct watch *watch, uint32_t events)
 			pause_accepting(listener, strerror(errno));
 		return;
 	}
-	if (listener->worker->is_tcp) /* what is sent together has been put together before */
+	if (listener->worker->is_tcp) /* the cork has put together what belongs together */
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	write_peer(&address, peer);
 	if (client_start(listener->worker, fd, peer) < 0) {

@@ -1,4 +1,4 @@
-/* The listening socket of a resident process, which others may share. */
+/* The listening socket of a resident process, which other processes may share. */
 #ifndef LISTENER_H
 #define LISTENER_H
 
@@ -12,10 +12,10 @@ struct listener {
 	struct worker *worker;
 };
 
-/* Begins to accept from standard input: NULL, or why it may not be used. */
+/* Begins to accept from standard input. Returns NULL, or why that fails. */
 const char *listener_open(struct listener *listener, struct worker *worker);
 
-/* leaves the socket to the others */
+/* stops accepting; the socket stays open for the other processes */
 void listener_close(struct listener *listener);
 
 #endif

@@ -26,7 +26,7 @@ enum refusal {
 
 enum {
 	LOG_LINES_PER_SECOND = 20,
-	LOG_QUIET_MS = 60000, /* after so long without one, a refusal is told of again */
+	LOG_QUIET_MS = 60000, /* a reason that has not come for so long is logged again */
 };
 
 /* begins as {0} */
@@ -35,19 +35,19 @@ struct log {
 	long long since;    /* when the second began */
 	size_t lines;       /* in this second */
 	size_t left_out;
-	long long refused_at[REFUSALS]; /* when that was the reason last; 0 if never */
-	long long paused_at;            /* the same for what keeps the process from accepting */
+	long long refused_at[REFUSALS]; /* when each was the reason last; 0 for never */
+	long long paused_at;            /* when accepting was last paused; 0 for never */
 };
 
-/* True if a line may be written now. Else it counts as left out, which a line tells when the second
- * is over. */
+/* True if a line may be written now. If not, it is counted, and a line gives their number when the
+ * second is over. */
 bool log_may_add(struct worker *worker);
 
-/* True if something that goes on began just now, and should be told: it was not there for
- * LOG_QUIET_MS. Sets *last to now. */
+/* True if an event that may repeat is to be logged: *last, when it came last, is LOG_QUIET_MS ago
+ * or more, or 0. Sets *last to now. */
 bool log_is_new(const struct worker *worker, long long *last);
 
-/* tells of the lines that were left out, if there are some */
+/* writes how many lines were left out, if there are some */
 void log_tell_left_out(struct worker *worker);
 
 #endif

@@ -67,7 +67,7 @@ static void expire_timers(struct loop *loop)
 		first->expire(first);
 }
 
-/* What goes on may come again, but in the next turn. */
+/* What goes on may ask to go on again: that is for the next turn. */
 static void go_on(struct loop *loop)
 {
 	struct turn *due = loop->due;
@@ -91,8 +91,8 @@ static long long microseconds(void)
 
 /*
  * Looks for events for a moment. A processor without work goes to sleep, and it takes longer to
- * wake up, above all in a virtual machine, than a client nearby takes for its next message. Others
- * that wait for the processor come first.
+ * wake up, above all in a virtual machine, than a client nearby takes for its next message. Other
+ * processes that wait for the processor come first.
  */
 static int look_for_events(struct loop *loop, struct epoll_event *events, long long begin)
 {
@@ -106,10 +106,9 @@ static int look_for_events(struct loop *loop, struct epoll_event *events, long l
 }
 
 /*
- * Waits for events: after a brief wait for few by looking for them first. Where they come in
- * numbers, the next will too, and a worker that shares its processor leaves it to another in time:
- * the kernel would not take it away for some milliseconds, and as long the other's clients would
- * wait.
+ * Waits for events. After a brief wait that brought few, it looks for them first. After many, more
+ * will follow, so a worker that shares its processor leaves it to the other one in time: the kernel
+ * would take it away only after some milliseconds, and the other's clients would wait as long.
  */
 static int wait_for_events(struct loop *loop, struct epoll_event *events, int timeout_ms)
 {

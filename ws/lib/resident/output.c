@@ -123,7 +123,8 @@ static int flush_kept(struct client *client)
 		mark(client);
 	else
 		output->marked -= (size_t)n;
-	if (n > 0) { /* a client that takes is not silent, and may get to the ping only now */
+	/* a client that takes output is not silent, and may not have met the ping yet */
+	if (n > 0) {
 		client->heard_at = client->worker->loop.now;
 		client->pinged_at = client->pinged_at ? client->heard_at : 0;
 	}

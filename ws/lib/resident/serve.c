@@ -3,6 +3,7 @@
 #include "coroutine.h"
 #include "crash.h"
 #include "listener.h"
+#include "process.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -15,12 +16,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* Clients that were all told at once would all come back at once. */
+/* Clients are told one after another: told at once, all of them would come back at once. */
 enum { STOP_SPREAD_MS = 3000, STOP_MS = 5000 };
 
 static struct worker *running;
 
-/* what is beside the clients */
+/* the worker, and what it needs beside its clients */
 struct service {
 	struct worker worker;
 	struct listener listener;
@@ -67,7 +68,7 @@ static void stop(struct service *service)
 	worker->is_stopping = true;
 	listener_close(&service->listener);
 	for (struct client *client = worker->clients; client; client = client->next) {
-		/* a handshake that is under way has all the time, so that it is not refused */
+		/* a handshake that is under way has until the end, so that it may still succeed */
 		long long share = client->is_open ? told++ : (long long)worker->connected;
 		client_stop_at(client,
 			       loop->now + STOP_SPREAD_MS * share / (long long)worker->connected);
@@ -100,21 +101,15 @@ static void take_signal(struct watch *watch, uint32_t events)
 static int open_signals(struct service *service)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
-	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-		sigaddset(&set, numbers[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -1;
-	service->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	service->signals.fd = process_open_signals(numbers, sizeof numbers / sizeof *numbers);
 	return service->signals.fd < 0
 		       ? -1
 		       : loop_watch(&service->worker.loop, &service->signals, EPOLLIN);
 }
 
-/* a client is a descriptor: as many as may be had */
+/* each client takes a descriptor, so the limit becomes the highest that is allowed */
 static void raise_descriptors(void)
 {
 	struct rlimit limit;

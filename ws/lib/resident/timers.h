@@ -6,7 +6,7 @@
 
 struct timer {
 	long long due;                       /* in milliseconds, of the caller's clock */
-	void (*expire)(struct timer *timer); /* is for the caller to call */
+	void (*expire)(struct timer *timer); /* whoever finds the timer due calls it */
 	size_t place;                        /* in the heap, from 1; 0 if it is not set. Private. */
 };
 
@@ -17,8 +17,8 @@ struct timers {
 	size_t capacity;
 };
 
-/* Makes room for so many timers in all: 0, or -1 with errno ENOMEM. timers_set needs that room, and
- * cannot fail. */
+/* Makes room for so many timers in all. Returns 0, or -1 with errno ENOMEM. With that room
+ * timers_set cannot fail. */
 int timers_reserve(struct timers *timers, size_t count);
 
 /* sets the timer, or moves it if it is set */

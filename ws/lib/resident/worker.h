@@ -1,4 +1,4 @@
-/* a resident process: what its clients share */
+/* a worker, which is one resident process: what its clients share */
 #ifndef WORKER_H
 #define WORKER_H
 
@@ -45,12 +45,12 @@ struct worker {
 	struct client *running; /* the one whose coroutine runs, or NULL */
 	struct client *by_address[WORKER_ADDRESSES];
 	size_t connected; /* how many are connected */
-	size_t open;      /* of which the handshake was accepted */
-	size_t memory; /* bytes that wait for them, or for more of a message, and long handshakes */
-	size_t helpers;                             /* coroutines beside the clients' (helper.h) */
+	size_t open;      /* how many of them have their handshake accepted */
+	size_t memory;    /* bytes of their output, unread messages and long handshakes */
+	size_t helpers;   /* coroutines beside the clients' (helper.h) */
 	void (*end_helpers)(struct worker *worker); /* NULL if there never was one */
 
-	char *input; /* WORKER_READ_SIZE bytes for the client that runs; NULL if one kept them */
+	char *input; /* WORKER_READ_SIZE bytes to read into; NULL while a client keeps them */
 	char cork[WORKER_CORK_SIZE]; /* what the client that runs has sent in this turn */
 	size_t corked;
 
