@@ -89,7 +89,7 @@ def check_pushing_endpoint(directory):
 async def converse(path, **environment):
     """Asks the installed endpoints by the command of the installed unit, on a port of its own."""
     while True:
-        port = random.randrange(20000, 32000)
+        port = stack.free_port()
         command = [f"--port={port}" if part.startswith("--port=") else part for part in units.command(prefix / "lib/systemd/system/duplex-ws.service")]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **environment})
         try:
@@ -270,8 +270,10 @@ def check_spellings():
 with tempfile.TemporaryDirectory() as directory:
     top = pathlib.Path(directory)
     prefix = top / "local"
+    usual = os.umask(0o022)
     for name in EMPTY:
         (prefix / name).mkdir(parents=True)
+    os.umask(usual)
     before = tree(prefix)
     make("install")
     check_contents()

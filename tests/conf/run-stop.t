@@ -9,7 +9,6 @@ import os
 import pathlib
 import pty
 import pwd
-import random
 import re
 import shlex
 import shutil
@@ -118,12 +117,12 @@ class Pipe:
 
 def make_run():
     """The command, with a port of its own; what is built here is not built again."""
-    return ["make", "--no-print-directory", "--assume-old=all", "run", f"PORT={random.randrange(20000, 32000)}"]
+    return ["make", "--no-print-directory", "--assume-old=all", "run", f"PORT={stack.free_port()}"]
 
 
 @contextlib.contextmanager
 def running(way, *command, typed=None):
-    """One way to run it: started, and with a client. Yields nothing if the port was somebody else's."""
+    """One way to run it: started, and with a client."""
     run = way(*command)
     try:
         if typed:

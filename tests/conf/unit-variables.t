@@ -5,7 +5,6 @@ the lines of duplex(7) what they name. systemd is not started: the test expands 
 """
 import asyncio
 import pathlib
-import random
 import re
 import subprocess
 import sys
@@ -39,7 +38,7 @@ async def ask(port, *names):
 
 def run(directory, option, environment, *names):
     for _ in range(20):
-        port = random.randrange(20000, 32000)
+        port = stack.free_port()
         process = subprocess.Popen(["websocketd", "--address=127.0.0.1", f"--port={port}", f"--dir={directory}", "--loglevel=error", option],
                                    env={"PATH": "/usr/bin:/bin", **environment}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         stack.wait_until(lambda: process.poll() is not None or stack.is_listening(port, process.pid))

@@ -4,7 +4,6 @@ rediss://: Redis over TLS, with a certificate that must be valid for its host; o
 says so.
 """
 import pathlib
-import random
 import subprocess
 import sys
 import tempfile
@@ -36,7 +35,7 @@ def make_certificates():
 def start_redis():
     """Redis with TLS alone, on a port that nobody else has."""
     while True:
-        port = random.randrange(20000, 32000)
+        port = stack.free_port()
         process = subprocess.Popen(["redis-server", "--port", "0", "--tls-port", str(port), "--tls-cert-file", "redis.pem", "--tls-key-file", "redis.key",
                                     "--tls-ca-cert-file", "ca.pem", "--tls-auth-clients", "no", "--bind", "127.0.0.1", "::1", "--requirepass", PASSWORD,
                                     "--save", ""], cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -2,7 +2,6 @@
 """The pages below a prefix that a proxy strips, at each of their paths: their files, their WebSocket, HTTP and their links."""
 import os
 import pathlib
-import random
 import subprocess
 import sys
 import tempfile
@@ -45,7 +44,7 @@ class Front:
         self.directory = tempfile.TemporaryDirectory()
         path = pathlib.Path(self.directory.name)
         for _ in range(20):
-            self.port = random.randrange(20000, 32000)
+            self.port = stack.free_port()
             user = "user root;" if os.geteuid() == 0 else ""
             (path / "nginx.conf").write_text(CONFIGURATION.format(directory=path, port=self.port, target=target, user=user))
             self.process = subprocess.Popen(["/usr/sbin/nginx", "-e", "stderr", "-p", path, "-c", path / "nginx.conf"],

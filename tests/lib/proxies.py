@@ -5,7 +5,6 @@ longer than its limit. Caddy has no such limit.
 import contextlib
 import os
 import pathlib
-import random
 import subprocess
 import tempfile
 
@@ -84,7 +83,7 @@ class Proxy:
         self.directory.chmod(0o777)
         self.log_file = tempfile.TemporaryFile("w+")
         for _ in range(20):
-            self.port = random.randrange(20000, 32000)
+            self.port = stack.free_port()
             if self.start(to, limit):
                 return
         raise RuntimeError(f"{name} does not start:\n{self.log()}")

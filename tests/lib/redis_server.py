@@ -2,7 +2,6 @@
 import contextlib
 import json
 import pathlib
-import random
 import socket
 import subprocess
 import tempfile
@@ -35,7 +34,7 @@ class Redis:
     def start(self):
         """Starts a Redis, which is empty unless it has kept what it took. Returns false if it ended, as it does if another process has its port."""
         if self.tcp:
-            self.port = self.port or random.randrange(20000, 32000)
+            self.port = self.port or stack.free_port()
         where = ["--port", str(self.port), "--bind", self.host, "--requirepass", PASSWORD] if self.tcp else \
             ["--port", "0", "--unixsocket", self.path]
         self.path.unlink(missing_ok=True)

@@ -183,7 +183,7 @@ class Site:
     def start_on_port(self, name, *what, port=None):
         """Starts a websocketd for this, on a port that nobody else has, and returns the port."""
         while True:
-            at = port or random.randrange(20000, 32000)
+            at = port or stack.free_port()
             process = self.start(name, "websocketd", "--address=127.0.0.1", f"--port={at}", *what)
             stack.wait_until(lambda: process.poll() is not None or stack.is_listening(at, process.pid))
             if process.poll() is None:

@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -108,6 +109,16 @@ def memory(pid, field, file="smaps_rollup"):
     return int(re.search(rf"^{field}:\s+(\d+) kB$", text, re.M)[1])
 
 
+def free_port():
+    """A port on which nobody listens, below those that the kernel gives to clients. Another test may still be quicker."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
 class Answer:
     """What curl -i has printed."""
 
@@ -130,7 +141,7 @@ class Stack:
         self.environment = {**os.environ, "BUILD": str(build), "DUPLEX_MAX_PUBLISH": "0", **environment}
         for _ in range(20):
             self.log_file = tempfile.TemporaryFile("w+")  # a new one: what failed to start may write to the last still
-            self.port = random.randrange(20000, 32000)
+            self.port = free_port()
             if self.start():
                 return
         raise RuntimeError("no port is free")
