@@ -7,6 +7,7 @@ import asyncio
 import os
 import pathlib
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -140,11 +141,17 @@ def check_limits(service):
     tap.ok(kib * most <= limits["MemoryMax"] / 2 or stack.SANITIZED, f"{most} idle clients of {kib:.0f} KiB each are within half of MemoryMax")
 
 
+def allow_descriptors():
+    """LimitNOFILE is the limit and the bound of it; where they differ, Go's runtime raises the limit by itself."""
+    bound = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (bound, bound))
+
+
 def check_ws():
     """The WebSocket service by its own command, first alone, then traced by strace."""
     command = units.command(directory / "duplex-ws.service")
     for prelude, check in (([], check_limits), (["strace", "-f", "-qq", "-o", prefix / "ws.trace"], None)):
-        service = subprocess.Popen([*prelude, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        service = subprocess.Popen([*prelude, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=allow_descriptors,
                                    env={"PATH": "/usr/bin:/bin", **{name: os.environ[name] for name in os.environ if name.endswith("SAN_OPTIONS")}})
         tap.ok(stack.wait_until(lambda: stack.is_listening(9001, service.pid)), "the command of duplex-ws.service listens on port 9001")
         websocketd = next(pid for pid in (service.pid, *stack.descendants(service.pid)) if stack.name_of(pid) == "websocketd")

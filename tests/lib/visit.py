@@ -85,6 +85,7 @@ def check_back(window, site):
     has(window, "return element('compare').ariaDisabled === 'false' && !frame", True, 60)
     click(window, "close")
     becomes(window, "closed")
+    stack.wait_until(lambda: site.clients() == 0)  # the page may say so before the browser's connection has gone
     before = window.run(shown)
     window.open(site.url("/chat"))
     window.back()
