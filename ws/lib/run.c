@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,15 +18,10 @@
  * variable */
 static int watch_signals(void)
 {
-	sigset_t set;
+	static const int numbers[] = {SIGTERM, SIGINT};
 
 	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -1;
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return process_open_signals(numbers, sizeof numbers / sizeof *numbers);
 }
 
 /* Closes the pipes and waits a little: websocketd logs an error for a pipe whose process is gone
