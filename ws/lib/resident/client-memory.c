@@ -64,10 +64,8 @@ static struct client *find_slowest(struct worker *worker)
 /* ends a client that does not take what is sent to it: a close frame would wait behind that */
 static void drop(struct client *client)
 {
-	connection_end(&client->ws, ENOBUFS,
+	client_give_up(client, ENOBUFS,
 		       "memory is short, and it was slowest to take what was sent to it");
-	client->is_lost = true;
-	output_drop(client);
 	client_arm(client);
 }
 

@@ -43,14 +43,6 @@ void client_stop_at(struct client *client, long long time)
 	client_set_timer(client);
 }
 
-/* ends the connection with a client that shows no life */
-static void give_up(struct client *client, const char *why)
-{
-	connection_end(&client->ws, ETIMEDOUT, why);
-	client->is_lost = true;
-	output_drop(client);
-}
-
 /* true if the client sent something that its view has not asked for yet */
 static bool has_sent(const struct client *client)
 {
@@ -68,7 +60,7 @@ static void ping(struct client *client)
 		return;
 	}
 	if (client->pinged_at) {
-		give_up(client, "the client did not answer a ping");
+		client_give_up(client, ETIMEDOUT, "the client did not answer a ping");
 		return;
 	}
 	client->pinged_at = client->worker->loop.now;
@@ -108,7 +100,7 @@ void client_expire(struct timer *timer)
 	if (client->stop_at && client->stop_at <= now)
 		tell_of_stop(client);
 	if (client->output.bytes && client->took_at + TAKES_NOTHING_MS <= now)
-		give_up(client, "the client takes nothing");
+		client_give_up(client, ETIMEDOUT, "the client takes nothing");
 	else if (is_silent(client))
 		ping(client);
 	client_set_timer(client);

@@ -18,6 +18,13 @@ void client_lose(struct client *client, const char *call)
 	client->worker->corked = 0;
 }
 
+void client_give_up(struct client *client, int error, const char *reason)
+{
+	connection_end(&client->ws, error, reason);
+	client->is_lost = true;
+	output_drop(client);
+}
+
 void client_drop_window(struct client *client)
 {
 	struct worker *worker = client->worker;

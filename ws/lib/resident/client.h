@@ -125,6 +125,10 @@ int client_send_frame(struct client *client, enum frames_opcode opcode, const vo
 void client_send_close(struct client *client, int code, const char *reason, size_t length);
 
 /* ends the connection for what errno says of a call */
+/* Gives the client up: ends the connection without a close frame. error and reason are as for
+ * connection_end. */
+void client_give_up(struct client *client, int error, const char *reason);
+
 void client_lose(struct client *client, const char *call);
 
 /* client-decode.c: decodes up to the next message, and answers control frames on the way. Returns
