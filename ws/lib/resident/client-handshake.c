@@ -5,9 +5,12 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { ORDINARY_VARIABLES = 1024 };
 
 /*
  * Parsing and printing take some kilobytes of stack. The functions whose names end in _outside do
@@ -187,6 +190,14 @@ static void keep_variables_outside(void *argument)
 						client->peer[0] ? client->peer : NULL);
 }
 
+/* how many bytes the variables take beyond what an ordinary handshake costs any client */
+static size_t count_long(char *variables)
+{
+	size_t size = malloc_usable_size(variables);
+
+	return size > ORDINARY_VARIABLES ? size - ORDINARY_VARIABLES : 0;
+}
+
 /* keeps the variables, and lets the window begin behind the head */
 static bool take_head(struct head *head)
 {
@@ -195,6 +206,7 @@ static bool take_head(struct head *head)
 	coroutine_call_outside(keep_variables_outside, head);
 	if (client->variables == NULL)
 		return refuse(client, REFUSED_MEMORY, 503, "memory is short");
+	client->long_variables = count_long(client->variables);
 	client->at = head->handshake.length;
 	if (client->at == client->end)
 		client_drop_window(client);

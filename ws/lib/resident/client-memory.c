@@ -3,25 +3,14 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <malloc.h>
 
 /* An honest client sends a message in less, and takes what is sent to it, or comes again. */
 enum { LONG_MS = 5000 };
 
-/* An ordinary handshake is part of what any client costs. */
-enum { ORDINARY_VARIABLES = 1024 };
-
-static size_t variables_memory(const struct client *client)
-{
-	size_t size = malloc_usable_size(client->variables);
-
-	return size > ORDINARY_VARIABLES ? size - ORDINARY_VARIABLES : 0;
-}
-
 void client_count_memory(struct client *client)
 {
 	size_t memory = client->output.capacity + frames_memory(&client->frames) +
-			(client->input ? WORKER_READ_SIZE : 0) + variables_memory(client);
+			(client->input ? WORKER_READ_SIZE : 0) + client->long_variables;
 
 	client->worker->memory += memory - client->counted;
 	client->counted = memory;

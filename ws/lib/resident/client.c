@@ -186,7 +186,7 @@ static void release(struct client *client)
 	frames_free(&client->frames);
 	client_drop_window(client);
 	free(client->variables);
-	client->variables = NULL;
+	client->long_variables = 0;
 	client_count_memory(client);
 	*(client->previous ? &client->previous->next : &worker->clients) = client->next;
 	if (client->next)

@@ -59,9 +59,10 @@ struct client {
 	struct frames_item ahead; /* a message that was decoded before it was asked for */
 	struct output output;
 	size_t sent_in_turn;
-	size_t counted;   /* bytes of worker->memory that are this client's */
-	uint64_t address; /* the network of the client, for the limit of clients of one */
-	char *variables;  /* of the handshake, or NULL */
+	size_t counted;        /* bytes of worker->memory that are this client's */
+	uint64_t address;      /* the network of the client, for the limit of clients of one */
+	char *variables;       /* of the handshake, or NULL */
+	size_t long_variables; /* bytes of them beyond those of an ordinary handshake */
 	char peer[INET6_ADDRSTRLEN]; /* the peer's address over TCP; else empty */
 
 	unsigned char wants;
@@ -87,7 +88,7 @@ int client_start(struct worker *worker, int fd, const char *peer);
  * next turn anyway */
 void client_wake(struct client *client, unsigned char what);
 
-/* Lets the client go on in the next turn. It is no longer held. */
+/* Lets the client go on in the next turn, even if it was held. */
 void client_resume_later(struct client *client);
 
 /* has the client told at that time that the server stops */
@@ -124,11 +125,11 @@ int client_send_frame(struct client *client, enum frames_opcode opcode, const vo
 /* sends a close frame, unless one was sent */
 void client_send_close(struct client *client, int code, const char *reason, size_t length);
 
-/* ends the connection for what errno says of a call */
 /* Gives the client up: ends the connection without a close frame. error and reason are as for
  * connection_end. */
 void client_give_up(struct client *client, int error, const char *reason);
 
+/* ends the connection for what errno says of a call */
 void client_lose(struct client *client, const char *call);
 
 /* client-decode.c: decodes up to the next message, and answers control frames on the way. Returns
