@@ -1,6 +1,5 @@
 """What is measured, all started at once on ports of their own: websocketd, one lighttpd in front of everything, and the peers."""
 import contextlib
-import itertools
 import os
 import pathlib
 import random
@@ -12,6 +11,7 @@ import subprocess
 import tempfile
 
 import figures
+from ports import is_free
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -88,11 +88,7 @@ class Systems:
     @staticmethod
     def free_ports():
         """Below those that the kernel gives to clients."""
-        for port in itertools.chain(random.sample(range(12000, 32000), 2000)):
-            with socket.socket() as probe, contextlib.suppress(OSError):
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(("127.0.0.1", port))
-                yield port
+        return filter(is_free, random.sample(range(12000, 32000), 2000))
 
     def start(self, name, command, where):
         environment = {"PATH": os.environ["PATH"], "NODE_PATH": "/usr/share/nodejs", "PYTHONPATH": str(HERE / "peers"), "PYTHONDONTWRITEBYTECODE": "1",

@@ -6,13 +6,13 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
 import tap
+from ports import is_free
 from processes import PATIENCE, children, descendants, wait_until
 
 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # so that a test that is given up cleans up after itself
@@ -111,12 +111,9 @@ def memory(pid, field, file="smaps_rollup"):
 
 def free_port():
     """A port on which nobody listens, below those that the kernel gives to clients. Another test may still be quicker."""
-    while True:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return port
+    while not is_free(port := random.randrange(20000, 32000)):
+        pass
+    return port
 
 
 class Answer:

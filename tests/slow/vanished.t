@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """
 A client of a resident endpoint that vanishes without a word is gone from it within a minute, behind each web server and with
-its usual settings: one whose machine answers that there is no such connection, and one from which nothing comes any more. tests/conf/resident-sites.t has it with shorter settings.
+its usual settings: one whose machine answers that there is no such connection, and one from which nothing comes
+any more. tests/conf/resident-sites.t has it with shorter settings.
 """
 import contextlib
 import socket

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """
-One message to many, through the whole stack: SUBSCRIBERS (200) of whom each gets each of a thousand messages, in order; one that never reads, which costs the others nothing; what cannot be published; as much as is kept; Redis gone and back.
+One message to many, through the whole stack: SUBSCRIBERS (200) of whom each gets each of a thousand messages, in
+order; one that never reads, which costs the others nothing; what cannot be published; as much as is kept; Redis gone and back.
 """
 import asyncio
 import json
