@@ -10,12 +10,13 @@ start_redis() {
 	wait_for_socket "$DUPLEX_REDIS" || { cat "$run/redis.log" >&2; fail "redis-server does not start"; }
 }
 
-# websocketd takes no port of the system's choice: try some, until one is its own.
+# websocketd takes no port of the system's choice: it tries some that nobody has, until one is its own.
 start_websocketd() {
 	local tries what=("--dir=$run/ws")
 	[ "${WEBSOCKET_ACCEPT_ALL:-}" != 1 ] || what=("$run/ws/echo")
 	for ((tries = 0; tries < 20; tries++)); do
 		websocketd_port=$((20000 + RANDOM % 12000))
+		[ -z "$(listener "$websocketd_port")" ] || continue
 		start websocketd websocketd --address=127.0.0.1 --port="$websocketd_port" --origin=https://duplex.invalid \
 			--maxforks=2000 --loglevel=error \
 			"--passenv=PATH,WEBSOCKET_MAX_MESSAGE,DUPLEX_REDIS,DUPLEX_REDIS_FILE,DUPLEX_MAX_PUBLISH,SSL_CERT_FILE,ASAN_OPTIONS,UBSAN_OPTIONS${PASSENV:+,$PASSENV}" "${what[@]}" > >(printable) 2>&1
@@ -125,7 +126,12 @@ host_pattern() {
 }
 
 is_listening() {
-	ss -Hltnp "sport = :$1" | grep -q "pid=$2,"
+	listener "$1" | grep -q "pid=$2,"
+}
+
+# What listens on a port: a line of ss, with the process if it is ours.
+listener() {
+	ss -Hltnp "sport = :$1"
 }
 
 # Whether the whole way to the FastCGI program and back works: a port is open before that.

@@ -2,6 +2,7 @@
 """"make run" and its launcher: one clear line when it cannot start, and nothing left behind however it ends."""
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -13,6 +14,7 @@ sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
 import stack
 import tap
+from ports import is_free
 
 stack.need("make", "curl", "ss", "nginx")
 TMP = tempfile.TemporaryDirectory()
@@ -120,6 +122,24 @@ def check_loopback():
         site.stop()
 
 
+def check_websocketd_port():
+    """A port that another program has is passed over without a word."""
+    with tempfile.TemporaryDirectory() as directory:
+        seed = pathlib.Path(directory, "seed.sh")  # read by each bash at its start
+        while not all(map(is_free, ports := chosen_ports(seed))):
+            pass
+        with socket.create_server(("127.0.0.1", ports[0])), stack.Stack(TMPDIR=TMP.name, BASH_ENV=str(seed)) as site:
+            tap.ok(stack.is_listening(ports[1], site.pid("websocketd")), "websocketd has the first port that is free")
+            stack.finish(site)
+
+
+def chosen_ports(seed):
+    """The first two ports that the launcher chooses when it begins with a new seed."""
+    seed.write_text(f"RANDOM={random.randrange(32768)}\n")
+    command = ["bash", "-c", "echo $((20000 + RANDOM % 12000)) $((20000 + RANDOM % 12000))"]
+    return [int(port) for port in subprocess.run(command, env={**os.environ, "BASH_ENV": str(seed)}, capture_output=True, check=True).stdout.split()]
+
+
 def make(*arguments, **environment):
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "BUILD"))}
     return subprocess.Popen(["make", "-C", stack.ROOT, "--no-print-directory", "--assume-old=all", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -183,6 +203,7 @@ check_death("websocketd")
 check_death("lighttpd")
 check_worker_respawn()
 check_loopback()
+check_websocketd_port()
 check_variables()
 check_deps()
 tap.done()
