@@ -1,5 +1,5 @@
 # What the tests, the fuzzing and the measurements need of make. A test is a file in one of these rooms: NAME.c or NAME.t.
-ROOMS = faults conf html ws fcgi bench# those with the longest tests first
+ROOMS = faults bench conf html ws fcgi# those with the longest tests first, so that none is left alone at the end
 
 # The packages of all of them, by names that Debian 12 and 13 have. libclang-rt-dev is for libFuzzer and the sanitizers of clang,
 # debootstrap for check-fresh, firefox-esr, webkit2gtk-driver and xvfb for the pages in further browsers, npm for axe-core, the
