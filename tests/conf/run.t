@@ -51,6 +51,8 @@ def check_refusals():
         check_refusal(f"PORT={port}", "is not a port number", PORT=port)
     for bind in ("127.0.0.1; x", "a b", "*", "http://localhost"):
         check_refusal(f"BIND={bind}", "is not an address", BIND=bind)
+    for bind in ("203.0.113.5", "2001:db8::5", "nothing.invalid"):
+        check_refusal(f"BIND={bind}", f"BIND={bind} is not an address of this machine", BIND=bind)
     check_refusal("WEBSOCKET_MAX_MESSAGE=1M", "WEBSOCKET_MAX_MESSAGE", WEBSOCKET_MAX_MESSAGE="1M")
     for server in ("thttpd", "apache2", "../run", "lighttpd nginx", "*"):
         check_refusal(f"SERVER={server}", re.escape(f"SERVER={server} is not one of apache, caddy, haproxy, lighttpd, nginx"), SERVER=server)
