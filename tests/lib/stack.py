@@ -101,8 +101,10 @@ def name_of(pid):
 
 
 def is_alive(pid):
+    """Whether the process has not ended, to which all its threads belong: the first may have, while others still hold its descriptors."""
     with contextlib.suppress(OSError, IndexError):
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return fields[0] != "Z" or int(fields[17]) > 1
     return False
 
 
