@@ -118,7 +118,7 @@ check-slow: LIMIT = 1800
 check-mutants: ## change COUNT=40 random conditions of the sources, one at a time (SEED=1), and see whether the tests notice; an hour
 	@BUILD='$(BUILD)' $(if $(SEED),SEED='$(SEED)') $(if $(COUNT),COUNT='$(COUNT)') PYTHONDONTWRITEBYTECODE=1 tests/slow/mutate
 
-check-fresh: ## type the README's commands on a bare Debian: SUITE=bookworm or trixie (WHO='root user' WHAT='run check deb')
+check-fresh: ## type the README's commands on a bare Debian: SUITE=bookworm or trixie (WHO='root user' WHAT='run check deb tools')
 	@SUITE='$(SUITE)' $(if $(WHO),WHO='$(WHO)') $(if $(WHAT),WHAT='$(WHAT)') PYTHONDONTWRITEBYTECODE=1 tests/conf/check-fresh
 
 check-asan: ## run the tests with AddressSanitizer and UndefinedBehaviorSanitizer
