@@ -46,6 +46,7 @@ APACHE_ERRORS = "ErrorDocument 404 /index.php\nErrorDocument 403 /index.php\nErr
 NGINX = "\t\tinclude @DIR@/duplex.conf;\n"
 NGINX_TEMPORARY = "location / { try_files $uri $uri/ /index.php; }\n"
 NGINX_ASSETS = r"location ~* \.(js|css|svg|png|ico)$ { expires 30d; }"
+NGINX_CACHES = ("\tserver {", "\tfastcgi_cache_path @DIR@/tmp/1 keys_zone=one:1m;\n\tproxy_cache_path @DIR@/tmp/2 keys_zone=two:1m;\n\tserver {")
 NGINX_ERRORS = "error_page 403 404 405 /index.php; fastcgi_intercept_errors on; proxy_intercept_errors on;"
 
 
@@ -109,6 +110,8 @@ RIGHT = {
         ("include inside of location /", FRONT, ((NGINX, f"location / {{\n{NGINX}try_files $uri $uri/ /index.php; }}\n"),)),
         ("gzip, expires and headers for everything", SITE, nginx('gzip on; gzip_types *; gzip_min_length 1; expires 30d; add_header X-Frame-Options DENY;', "")),
         ("pages of errors of its own", ("/nothing", b"FRONT CONTROLLER\n"), nginx("", NGINX_ERRORS)),
+        ("ssi for everything", SITE, nginx("ssi on; ssi_types *;", "")),
+        ("a cache for everything", SITE, (NGINX_CACHES, *nginx("fastcgi_cache one; fastcgi_cache_key $uri; fastcgi_cache_valid any 1m; fastcgi_ignore_headers Cache-Control; proxy_cache two;", ""))),
         ("a rewrite in location /", FRONT, nginx("location / { if (!-e $request_filename) { rewrite ^ /index.php last; } }", "")),
     ],
     "caddy": [
