@@ -12,6 +12,7 @@ import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
+import hostile
 import rfc6455
 import served
 import sites
@@ -46,6 +47,19 @@ def seconds_to_keepalive(site):
         found = subprocess.run(["ss", "-Hton", f"sport = :{site.port} and dport = :{client.getsockname()[1]}"], capture_output=True, text=True).stdout
     timer = re.search(r"timer:\(keepalive,(?:(\d+)min)?(?:([\d.]+)sec)?", found)
     return timer and 60 * int(timer[1] or 0) + float(timer[2] or 0)
+
+
+def shake_as(site, host):
+    """The status of the handshake of a page that was reached by this name of the machine."""
+    host = f"{host}:{site.port}"
+    request = hostile.request(site, *hostile.SHAKE, f"Origin: http://{host}", host=host)
+    return hostile.status_of(hostile.converse(site.port, request, lambda got: b"\r\n\r\n" in got))
+
+
+def local_names():
+    """The names that /etc/hosts has for loopback."""
+    lines = subprocess.run(["getent", "hosts"], capture_output=True, text=True).stdout.splitlines()
+    return {name for address, *names in map(str.split, lines) if address.startswith("127.") for name in names}
 
 
 async def converse(site, path, origin=None, port=None):
@@ -91,6 +105,8 @@ def check_server(name, site):
     tap.equal(asyncio.run(converse(site, "/echo")), "hi", f"{name}: /echo over WebSocket")
     tap.equal(asyncio.run(converse(site, "/serialize/echo/", f"http://127.0.0.1:{site.port}")), "hi", f"{name}: a WebSocket from its own page")
     tap.equal(asyncio.run(converse(site, "/echo", "http://evil.example")), 403, f"{name}: none from another's")
+    for host in sorted({*local_names(), "raspberrypi.local"}):
+        tap.equal(shake_as(site, host), 101, f"{name}: a WebSocket from its own page, reached as {host}")
     tap.equal(asyncio.run(converse(site, "/nothing")), 404, f"{name}: none where there is no endpoint")
     own, evil = f"http://127.0.0.1:{site.port}", "http://evil.example"
     tap.equal((post(site, own), post(site, evil)), (202, 403), f"{name}: the chat takes what its own page posts, and not what another does")
