@@ -45,6 +45,7 @@ BODIES = {
     "alarm": "raise(SIGALRM);",
     "newline": 'if (websocket_send(ws, "Hello!\\n", 7) < 0) return;',
 }
+DROPPED = ('websocket_send(ws, "Hello!\\n", 7);', 'websocket_publish("room", "Hello!\\n", 7);', 'websocket_subscribe(ws, "a room", NULL);')
 IGNORED = '{ raise(SIGVTALRM); if (websocket_send(ws, "on", 2) < 0) return; }'
 WANTED = {
     "crash": "the program was ended by SIGSEGV",
@@ -97,8 +98,9 @@ with tempfile.TemporaryDirectory() as directory:
     for name, body in {**BODIES, "ignored": IGNORED}.items():
         result = compile(VIEW.replace("BODY", body), "-o", build / "ws" / name, stack.BUILD / "libwebsocket.a", "-lmd", "-lresolv", *MEASURED)
         tap.equal((result.returncode, result.stderr), (0, b""), f"{name} is built without a warning")
-    result = compile(VIEW.replace("BODY", 'websocket_send(ws, "Hello!\\n", 7);'), "-c", "-o", "/dev/null")
-    tap.ok(b"[-Wunused-result]" in result.stderr, "the compiler warns of a websocket_send whose result is dropped")
+    for call in DROPPED:
+        result = compile('#include "push.h"\n' + VIEW.replace("BODY", call), "-c", "-o", "/dev/null")
+        tap.ok(b"[-Wunused-result]" in result.stderr, f"the compiler warns of a dropped result: {call}")
     check(build, "websocketd")
     check(build, "resident")
 tap.done()
