@@ -72,7 +72,7 @@ $(BUILD)/libfuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(HTTP_OBJS) $(LIB)
 
 $(BUILD)/obj/fcgi/%.o $(BUILD)/obj/ws/%.o: ALL_CFLAGS += $(WATCHED)
 
-unit: $(UNIT_TESTS) $(FAULTY) $(BUILD)/tests/views $(BUILD)/tests/journal
+unit: $(UNIT_TESTS) $(FAULTY) $(BUILD)/tests/views $(BUILD)/tests/journal ## build what the tests use
 
 # What "make bench" needs, and what it can compare with where that is installed.
 GENERATORS = smallest-fcgi $(if $(wildcard /usr/include/wslay/wslay.h),load fanout)

@@ -61,6 +61,7 @@ class Fake(threading.Thread):
         self.log = log
         self.first = None
         self.pongs = []
+        self.has_lost = False
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/tools/echo"
         self.start()
@@ -145,6 +146,9 @@ class Fake(threading.Thread):
             if kind & 15 == frames.CLOSE:
                 return
             if payload == b"\xff":
+                if self.fault == "lost line" and not self.has_lost:
+                    self.has_lost = True
+                    return
                 with self.log.open("a") as log:
                     log.write(f"echo: {address}: the client sent text that is not valid UTF-8\n")
                 return
@@ -168,9 +172,10 @@ def exit_thread():
 FAULTS = {
     None: [],
     "ping": [],
+    "lost line": [],
     "HTTP 404": [r"the echo over HTTP is answered 404 by fake/1: the path is not in the fragment's list", r"the page is answered 404", r"a POST is answered 404"],
-    "HTTP 502": [r"the echo over HTTP is answered 502 by fake/1: start the FastCGI program", r"the page is answered 502", r"a POST is answered 502"],
-    "login": [r"answered 401 .*: give the user and the password", r"the page is answered 401", r"a POST is answered 401"],
+    "HTTP 502": [r"the echo over HTTP is answered 502 by fake/1: start the FastCGI program", r"the page is answered 502", r"a POST is answered 502 .*: start the FastCGI program"],
+    "login": [r"answered 401 .*: give the user and the password", r"the page is answered 401", r"a POST is answered 401 .*: give the user and the password"],
     "front controller": [r"answered by another part of the site, fake/1: another rule of the site"],
     "cache": [r"has an older answer: a cache does not look at the query"],
     "storing": [r"has lost \"Cache-Control: no-store\": a rule"],

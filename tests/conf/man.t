@@ -159,6 +159,18 @@ def check_example():
         tap.equal((result.returncode, result.stdout, result.stderr), (0, b"3 bytes\n0 bytes\n", b""), "the example of websocket(3) works")
 
 
+def check_request():
+    """The example of duplex-fcgi(8), typed as it stands, by somebody who is anywhere."""
+    with tempfile.TemporaryDirectory() as directory:
+        site = pathlib.Path(directory, "duplex")
+        site.mkdir()
+        (site / "html").symlink_to(stack.ROOT / "html")
+        (site / "duplex-fcgi").symlink_to(stack.BUILD / "fcgi/duplex")
+        typed = re.findall(r"^ +\$ (.*)$", rendered("fcgi/duplex-fcgi.8").replace("@datadir@", directory).partition("\nEXAMPLES\n")[2], re.M)
+        result = subprocess.run(["sh", "-c", "\n".join(typed)], cwd="/", capture_output=True, env={"PATH": f"{site}:/usr/bin:/bin"})
+        tap.equal((result.returncode, result.stdout.partition(b"\r\n\r\n")[2], result.stderr), (0, b"hi", b""), "the example of duplex-fcgi(8) works")
+
+
 SOURCES = {page: source(page) for page in PAGES}
 check_lint()
 check_functions("ws/lib/websocket.h", "ws/lib/websocket.3", 14)
@@ -170,4 +182,5 @@ check_defaults()
 check_make_run()
 check_answers()
 check_example()
+check_request()
 tap.done()

@@ -51,7 +51,13 @@ def check_refusals():
         check_refusal(f"PORT={port}", "is not a port number", PORT=port)
     for bind in ("127.0.0.1; x", "a b", "*", "http://localhost"):
         check_refusal(f"BIND={bind}", "is not an address", BIND=bind)
+    for bind in ("203.0.113.5", "2001:db8::5", "nothing.invalid"):
+        check_refusal(f"BIND={bind}", f"BIND={bind} is not an address of this machine", BIND=bind)
     check_refusal("WEBSOCKET_MAX_MESSAGE=1M", "WEBSOCKET_MAX_MESSAGE", WEBSOCKET_MAX_MESSAGE="1M")
+    check_refusal("DUPLEX_REDIS=x", "DUPLEX_REDIS is not a valid address", DUPLEX_REDIS="x")
+    check_refusal("DUPLEX_REDIS_FILE=/nowhere/x", "DUPLEX_REDIS_FILE: /nowhere/x: No such file", DUPLEX_REDIS_FILE="/nowhere/x")
+    for workers in ("x", "0", "-1"):
+        check_refusal(f"DUPLEX_WORKERS={workers}", f"DUPLEX_WORKERS={workers} is not a number", WS="resident", DUPLEX_WORKERS=workers)
     for server in ("thttpd", "apache2", "../run", "lighttpd nginx", "*"):
         check_refusal(f"SERVER={server}", re.escape(f"SERVER={server} is not one of apache, caddy, haproxy, lighttpd, nginx"), SERVER=server)
     if os.geteuid() == 0:

@@ -4,12 +4,14 @@ The commands of conf/README.md, as they stand there, from a fresh copy of the tr
 Apache and behind lighttpd as Debian configures them, and back. Only systemctl is the test's own (tests/lib/systemctl).
 """
 import asyncio
+import contextlib
 import json
 import os
 import pathlib
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -127,6 +129,29 @@ def check_resident(server, service, tree):
     fragment.write_text(shipped)
 
 
+def owner(pid):
+    with contextlib.suppress(FileNotFoundError):  # an endpoint may end meanwhile
+        return os.stat(f"/proc/{pid}").st_uid
+
+
+def check_without_systemd(tree):
+    """The same two sides, started by the commands that conf/README.md has for a machine without systemd."""
+    block = re.search(r"^### Without systemd\n.*?```sh\n(.*?)```", (stack.ROOT / "conf/README.md").read_text(), re.S | re.M)[1]
+    subprocess.run(["userdel", "duplex"], capture_output=True)
+    shell("systemctl stop duplex-fcgi.socket duplex-ws", tree)
+    with open("/run/systemctl/log", "a") as errors:
+        script = subprocess.Popen(["bash", "-e", "-c", f"{block}wait"], cwd=tree, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
+    tap.ok(stack.wait_until(lambda: ask("/echo?message=hi") == (b"200", b"hi"), 60), "without systemd: the echo over HTTP works")
+    tap.ok(stack.wait_until(lambda: asyncio.run(converse("/echo")) == "hi", 60), "without systemd: the echo over WebSocket works")
+    users = {stack.name_of(pid): owner(pid) for pid in stack.descendants(script.pid)}
+    programs = ("duplex-fcgi", "multiwatch", "websocketd")
+    tap.equal([users.get(name) for name in programs], [pwd.getpwnam("duplex").pw_uid] * 3, "without systemd: all run as the user duplex")
+    for pid in stack.children(script.pid):
+        os.kill(pid, signal.SIGTERM)
+    script.wait(30)
+    shell("systemctl start duplex-fcgi.socket duplex-ws", tree)
+
+
 def listening():
     output = subprocess.run(["ss", "-Hltn"], capture_output=True).stdout.decode()
     return [line.split()[3] for line in output.splitlines()]
@@ -145,6 +170,7 @@ def check_server(name, service):
         tap.equal([address for address in listening() if not address.endswith(":80")], ["127.0.0.1:9001"], "beside port 80 the site listens with websocketd on loopback only")
         shell("systemctl restart duplex-ws", tree)
         tap.ok(stack.wait_until(lambda: asyncio.run(converse("/echo")) == "hi", 60), "websocketd is restarted")
+        check_without_systemd(tree)
         check_chat(name, service, tree)
         check_resident(name, service, tree)
         lines = log()

@@ -1,7 +1,11 @@
 #!/usr/bin/python3
-"""The pages below a prefix that a proxy strips, at each of their paths: their files, their WebSocket, HTTP and their links."""
+"""
+The pages below a prefix that a proxy strips, at each of their paths: their files, their WebSocket, HTTP and their links. The
+proxy is nginx with the lines of conf/README.md.
+"""
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,6 +19,7 @@ import browser as chromium
 from page import Page
 from redis_server import Redis
 
+LINES = re.search(r"^### Below a prefix.*?```nginx\n(.*?)```", (stack.ROOT / "conf/README.md").read_text(), re.S | re.M)[1]
 CONFIGURATION = """
 daemon off; worker_processes 1; pid {directory}/pid; error_log {directory}/error.log error; {user}
 events {{ worker_connections 64; }}
@@ -24,14 +29,7 @@ http {{
 	uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
 	server {{
 		listen 127.0.0.1:{port};
-		location /tools/ {{
-			proxy_pass http://127.0.0.1:{target}/;
-			proxy_http_version 1.1;
-			proxy_set_header Upgrade $http_upgrade;
-			proxy_set_header Connection upgrade;
-			proxy_set_header Host $http_host;
-		}}
-		location / {{ return 404; }}
+{lines}		location / {{ return 404; }}
 	}}
 }}
 """
@@ -46,7 +44,8 @@ class Front:
         for _ in range(20):
             self.port = stack.free_port()
             user = "user root;" if os.geteuid() == 0 else ""
-            (path / "nginx.conf").write_text(CONFIGURATION.format(directory=path, port=self.port, target=target, user=user))
+            lines = LINES.replace("127.0.0.1:8080", f"127.0.0.1:{target}")
+            (path / "nginx.conf").write_text(CONFIGURATION.format(directory=path, port=self.port, lines=lines, user=user))
             self.process = subprocess.Popen(["/usr/sbin/nginx", "-e", "stderr", "-p", path, "-c", path / "nginx.conf"],
                                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             if stack.wait_until(lambda: stack.is_listening(self.port, self.process.pid) or self.process.poll() is not None) and self.process.poll() is None:

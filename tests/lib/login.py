@@ -114,7 +114,7 @@ def edits(site, kind, lines, says, is_inside=False):
         load = "".join(f"LoadModule {name}_module modules/mod_{name}.so\n" for name in ("authn_core", *modules[1].split()))
         return [("TraceEnable off\n", f"{load}{first}\nTraceEnable off\n"), ('\tInclude "@DIR@/duplex.conf"\n', f'\tInclude "@DIR@/duplex.conf"\n{rest}')]
     if site.name == "lighttpd" and kind == "a password":
-        return [('"mod_access", ', '"mod_access", "mod_auth", "mod_authn_file", '), ('include "duplex.conf"', f'include "duplex.conf"\n{lines}')]
+        return [('"mod_access", ', '"mod_access", "mod_auth", '), ('include "duplex.conf"', f'include "duplex.conf"\n{lines}')]
     if site.name == "lighttpd":
         return [("var.duplex_hosts :=", f"{lines}var.duplex_hosts :=")]
     if site.name == "caddy":

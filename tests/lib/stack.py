@@ -32,6 +32,9 @@ ORDINARY = re.compile(
     r"|read\(\) \d+ \d+: Connection reset by peer|SIG(INT|TERM|KILL) unsuccessful to \d+: os: process already finished"
     r"|ASan doesn't fully support makecontext")
 
+# What else is said when Redis gets no processor for a second.
+LATE = (r"Redis: no reply within a second", r"Redis can be reached again")
+
 # When a client is gone while websocketd 0.4.1 writes to it, it panics, is recovered by Go's HTTP server, and prints the
 # stack of that one connection
 GONE = (r"connection was dropped after accept\(\)", r"http: panic serving 127\.0\.0\.1", r"^goroutine \d+ \[", r"^created by ", r"^panic\(",
@@ -168,8 +171,9 @@ class Stack:
 
     def unexpected(self, *expected):
         """The lines of the log that are neither ordinary nor expected."""
+        expected = (*expected, *GONE, *(LATE if is_loaded() else ()))
         return [line for line in self.log().splitlines()
-                if not ORDINARY.search(line) and not any(re.search(pattern, line) for pattern in (*expected, *GONE))]
+                if not ORDINARY.search(line) and not any(re.search(pattern, line) for pattern in expected)]
 
     def url(self, path="/echo"):
         return f"http://127.0.0.1:{self.port}{path}"

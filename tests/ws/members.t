@@ -21,8 +21,8 @@ SOURCE = re.search(r"`ws/members\.c`:\n\n```c\n(.*?)```", (stack.ROOT / "ws/READ
 ID = "0123456789abcdef" * 2
 # the cookies of a client, and whether they let it in
 TABLE = [
-    (f"session={ID}", True), (f"theme=dark; session={ID}; a=b", True),
-    (None, False), ("", False), ("theme=dark", False), ("session=", False), (f"session={ID[:-1]}", False), (f"session={ID}0", False),
+    (f"session={ID}", True), (f"theme=dark; session={ID}; a=b", True), (f"old_session=1; session={ID}", True),
+    (None, False), ("", False), ("theme=dark", False), ("session=", False), (f"old_session={ID}", False), (f"theme=dark; session{ID}", False), (f"session={ID[:-1]}", False), (f"session={ID}0", False),
     (f"session={ID[::-1]}", False), (f"session={'../' * 10}00", False), (f"session=/{ID[1:]}", False),
 ]
 
