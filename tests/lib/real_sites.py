@@ -81,6 +81,7 @@ def debian(*names):
 
 HAPROXY = "\tuse_backend duplex-websocket if duplex { req.hdr(Upgrade) -i websocket }\n\tuse_backend duplex-http if duplex\n"
 HAPROXY_OWN = (SITES_404 := "\thttp-request return status 404 if !duplex !{ path /app /own-socket }\n", "")
+HAPROXY_CHECKS = ("defaults\n", "defaults\n\toption httpchk\n\thttp-check expect status 299\n\tdefault-server check inter 10ms fall 1 maxconn 1\n")
 HAPROXY_ASSETS = "\tuse_backend app if { path_end .js .css .svg }\n"
 
 
@@ -143,6 +144,7 @@ RIGHT = {
         ("assets by extension after our lines", SITE, haproxy("", HAPROXY_ASSETS)),
         ("an application at every path", APP, haproxy("", "")),
         ("a redirect of its own after our lines", SITE, haproxy("", "\tuse_backend app if { path_beg /echo }\n")),
+        ("checks of its own servers", SITE, (HAPROXY_CHECKS, *haproxy("", ""))),
         ("compression for everything", SITE, haproxy("\tcompression algo gzip\n\tcompression type text/html text/plain\n", "")),
     ],
 }
