@@ -107,9 +107,9 @@ class Restarts:
 
     async def run(self):
         while sum(self.statuses.values()) < self.handshakes:
-            guests = await self.come()
+            told = [asyncio.create_task(code_at_end(guest)) for guest in await self.come()]
             await asyncio.to_thread(self.service.restart)
-            self.codes.update(await asyncio.gather(*map(code_at_end, guests)))
+            self.codes.update(await asyncio.gather(*told))
             self.times += 1
         await asyncio.gather(*self.tasks)
         waited = sum(wait > 0.5 for wait in self.waits)
