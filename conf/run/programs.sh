@@ -117,12 +117,24 @@ write_site() {
 # name of the local network (RFC 6762), of which the host does not know.
 host_pattern() {
 	local name pattern='localhost|127\.0\.0\.1|\[::1\]|[0-9a-z-]+\.local'
-	for name in $(hostname) $(hostname -I) "$bind"; do
+	for name in $(hostname) $(hostname -I) $(own_names) "$bind"; do
 		name=${name//./\\.}
 		[[ $name != *:* ]] || name="\\[$name\\]"
 		pattern+="|$name"
 	done
 	echo "($pattern)(:[0-9]+)?"
+}
+
+# The names that /etc/hosts gives to this host, among them its full one. No name server is asked.
+own_names() {
+	local own address names name
+	own=" $(hostname -I) ::1 "
+	while read -r address names; do
+		[[ $address == 127.* || $own == *" $address "* ]] || continue
+		for name in $names; do
+			[[ $name =~ [^0-9A-Za-z.-] ]] || echo "$name"
+		done
+	done < <(getent hosts)
 }
 
 is_listening() {

@@ -3,12 +3,16 @@
 import asyncio
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, f"{sys.path[0]}/../lib")
+import frames
+import hostile
 import rfc6455
 import served
 import sites
@@ -33,6 +37,29 @@ def post(site, origin):
 def port_of_websocketd(site):
     sockets = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True).stdout.splitlines()
     return next(line.split()[3].rsplit(":", 1)[1] for line in sockets if f"pid={site.pid('websocketd')}," in line)
+
+
+def seconds_to_keepalive(site):
+    """When the server asks a silent client whether it is still there (tcp(7)), or None if it never does."""
+    with socket.create_connection(("127.0.0.1", site.port)) as client:
+        client.sendall(frames.HANDSHAKE)
+        client.recv(4096)
+        found = subprocess.run(["ss", "-Hton", f"sport = :{site.port} and dport = :{client.getsockname()[1]}"], capture_output=True, text=True).stdout
+    timer = re.search(r"timer:\(keepalive,(?:(\d+)min)?(?:([\d.]+)sec)?", found)
+    return timer and 60 * int(timer[1] or 0) + float(timer[2] or 0)
+
+
+def shake_as(site, host):
+    """The status of the handshake of a page that was reached by this name of the machine."""
+    host = f"{host}:{site.port}"
+    request = hostile.request(site, *hostile.SHAKE, f"Origin: http://{host}", host=host)
+    return hostile.status_of(hostile.converse(site.port, request, lambda got: b"\r\n\r\n" in got))
+
+
+def local_names():
+    """The names that /etc/hosts has for loopback."""
+    lines = subprocess.run(["getent", "hosts"], capture_output=True, text=True).stdout.splitlines()
+    return {name for address, *names in map(str.split, lines) if address.startswith("127.") for name in names}
 
 
 async def converse(site, path, origin=None, port=None):
@@ -66,6 +93,7 @@ def check_both_ways(name, tree):
         with stack.Stack(root=tree, build=tree / "build", user=stack.USER, SERVER=name, WS=way) as site:
             check_server(f"{name}, {way}", site)
             check_way(f"{name}, {way}", site, way)
+            check_keepalive(name, site)
             # websocketd says the first for each handshake that it refuses
             stack.finish(site, "superfluous response.WriteHeader call", "the client sent a binary message", REFUSED)
 
@@ -77,6 +105,8 @@ def check_server(name, site):
     tap.equal(asyncio.run(converse(site, "/echo")), "hi", f"{name}: /echo over WebSocket")
     tap.equal(asyncio.run(converse(site, "/serialize/echo/", f"http://127.0.0.1:{site.port}")), "hi", f"{name}: a WebSocket from its own page")
     tap.equal(asyncio.run(converse(site, "/echo", "http://evil.example")), 403, f"{name}: none from another's")
+    for host in sorted({*local_names(), "raspberrypi.local"}):
+        tap.equal(shake_as(site, host), 101, f"{name}: a WebSocket from its own page, reached as {host}")
     tap.equal(asyncio.run(converse(site, "/nothing")), 404, f"{name}: none where there is no endpoint")
     own, evil = f"http://127.0.0.1:{site.port}", "http://evil.example"
     tap.equal((post(site, own), post(site, evil)), (202, 403), f"{name}: the chat takes what its own page posts, and not what another does")
@@ -96,6 +126,13 @@ async def newline_and_binary(site, path):
         return closed.code
     except rfc6455.Refused as refused:
         return refused.status
+
+
+def check_keepalive(name, site):
+    """nginx and HAProxy as the site says, Caddy by itself. Apache has the kernel's two hours, and lighttpd none."""
+    if name in ("caddy", "haproxy", "nginx", "further"):
+        seconds = seconds_to_keepalive(site)
+        tap.ok(seconds is not None and seconds <= 30, f"{name}: a client that vanishes is asked for after {seconds} s")
 
 
 def check_way(name, site, way):

@@ -46,6 +46,7 @@ APACHE_ERRORS = "ErrorDocument 404 /index.php\nErrorDocument 403 /index.php\nErr
 NGINX = "\t\tinclude @DIR@/duplex.conf;\n"
 NGINX_TEMPORARY = "location / { try_files $uri $uri/ /index.php; }\n"
 NGINX_ASSETS = r"location ~* \.(js|css|svg|png|ico)$ { expires 30d; }"
+NGINX_CACHES = ("\tserver {", "\tfastcgi_cache_path @DIR@/tmp/1 keys_zone=one:1m;\n\tproxy_cache_path @DIR@/tmp/2 keys_zone=two:1m;\n\tserver {")
 NGINX_ERRORS = "error_page 403 404 405 /index.php; fastcgi_intercept_errors on; proxy_intercept_errors on;"
 
 
@@ -80,6 +81,7 @@ def debian(*names):
 
 HAPROXY = "\tuse_backend duplex-websocket if duplex { req.hdr(Upgrade) -i websocket }\n\tuse_backend duplex-http if duplex\n"
 HAPROXY_OWN = (SITES_404 := "\thttp-request return status 404 if !duplex !{ path /app /own-socket }\n", "")
+HAPROXY_CHECKS = ("defaults\n", "defaults\n\toption httpchk\n\thttp-check expect status 299\n\tdefault-server check inter 10ms fall 1 maxconn 1\n")
 HAPROXY_ASSETS = "\tuse_backend app if { path_end .js .css .svg }\n"
 
 
@@ -109,6 +111,8 @@ RIGHT = {
         ("include inside of location /", FRONT, ((NGINX, f"location / {{\n{NGINX}try_files $uri $uri/ /index.php; }}\n"),)),
         ("gzip, expires and headers for everything", SITE, nginx('gzip on; gzip_types *; gzip_min_length 1; expires 30d; add_header X-Frame-Options DENY;', "")),
         ("pages of errors of its own", ("/nothing", b"FRONT CONTROLLER\n"), nginx("", NGINX_ERRORS)),
+        ("ssi for everything", SITE, nginx("ssi on; ssi_types *;", "")),
+        ("a cache for everything", SITE, (NGINX_CACHES, *nginx("fastcgi_cache one; fastcgi_cache_key $uri; fastcgi_cache_valid any 1m; fastcgi_ignore_headers Cache-Control; proxy_cache two;", ""))),
         ("a rewrite in location /", FRONT, nginx("location / { if (!-e $request_filename) { rewrite ^ /index.php last; } }", "")),
     ],
     "caddy": [
@@ -140,6 +144,7 @@ RIGHT = {
         ("assets by extension after our lines", SITE, haproxy("", HAPROXY_ASSETS)),
         ("an application at every path", APP, haproxy("", "")),
         ("a redirect of its own after our lines", SITE, haproxy("", "\tuse_backend app if { path_beg /echo }\n")),
+        ("checks of its own servers", SITE, (HAPROXY_CHECKS, *haproxy("", ""))),
         ("compression for everything", SITE, haproxy("\tcompression algo gzip\n\tcompression type text/html text/plain\n", "")),
     ],
 }

@@ -317,7 +317,6 @@ DIFFERENT = {
 }
 # What a resident endpoint answers on its own socket where a web server before it has another answer.
 DIRECT = {
-    "another Origin (10.2)": ACCEPTED,
     "another path": ACCEPTED,
     "no Upgrade, which makes it an ordinary request": ["426"],
     "Upgrade: other, websocket, which a server may ignore (RFC 9110 7.8)": ACCEPTED,

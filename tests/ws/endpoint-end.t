@@ -20,6 +20,7 @@ if stack.SANITIZED:
     tap.does_not_apply("the sanitizers have handlers of their own")
 
 VIEW = """#include "websocket.h"
+#include <signal.h>
 #include <stdlib.h>
 static void view(struct websocket *ws)
 {
@@ -31,6 +32,7 @@ static void view(struct websocket *ws)
 }
 int main(void)
 {
+	signal(SIGVTALRM, SIG_IGN);
 	return websocket_run(view);
 }
 """
@@ -39,12 +41,18 @@ BODIES = {
     "crash": "*nowhere = message.text[0];",
     "leave": "exit(3);",
     "abort": "abort();",
+    "trap": "raise(SIGTRAP);",
+    "alarm": "raise(SIGALRM);",
     "newline": 'if (websocket_send(ws, "Hello!\\n", 7) < 0) return;',
 }
+DROPPED = ('websocket_send(ws, "Hello!\\n", 7);', 'websocket_publish("room", "Hello!\\n", 7);', 'websocket_subscribe(ws, "a room", NULL);')
+IGNORED = '{ raise(SIGVTALRM); if (websocket_send(ws, "on", 2) < 0) return; }'
 WANTED = {
     "crash": "the program was ended by SIGSEGV",
     "leave": "the program called exit, with status 3",
     "abort": "the program was ended by SIGABRT",
+    "trap": "the program was ended by SIGTRAP",
+    "alarm": "the program was ended by SIGALRM",
     "newline": "newline",
 }
 
@@ -55,11 +63,11 @@ def compile(source, *arguments):
 
 
 async def say(site, name):
-    """Sends a message, and waits for the end of the connection or for the log."""
+    """Sends a message, and waits for the answer, the end of the connection or the log."""
     async with rfc6455.connect(site.ws_url(f"/{name}")) as client:
         await client.send("hi")
         try:
-            await asyncio.wait_for(client.recv(), 2 if name == "newline" else 30)
+            return await asyncio.wait_for(client.recv(), 2 if name == "newline" else 30)
         except (rfc6455.Closed, asyncio.TimeoutError):
             pass
 
@@ -78,8 +86,8 @@ def check(build, way):
                 stack.wait_until(lambda: len(lines(site, name)) == number)
             told = lines(site, name)
             tap.equal(len(told), 5, f"{way}: {name} leaves one line for each of five clients: {WANTED[name]}")
-            if way == "websocketd":
-                tap.ok(all(f"{name}: 127.0.0.1: " in line for line in told), f"{way}: the lines of {name} have the client's address")
+            tap.ok(all(f"{name}: 127.0.0.1: " in line for line in told), f"{way}: the lines of {name} have the client's address")
+        tap.equal(asyncio.run(say(site, "ignored")), "on", f"{way}: a signal that the program ignores does not end it")
         stack.finish(site, *WANTED.values())
 
 
@@ -87,11 +95,12 @@ with tempfile.TemporaryDirectory() as directory:
     build = pathlib.Path(directory, "build")
     for part in ("fcgi", "ws"):
         shutil.copytree(stack.BUILD / part, build / part, symlinks=True)
-    for name, body in BODIES.items():
+    for name, body in {**BODIES, "ignored": IGNORED}.items():
         result = compile(VIEW.replace("BODY", body), "-o", build / "ws" / name, stack.BUILD / "libwebsocket.a", "-lmd", "-lresolv", *MEASURED)
         tap.equal((result.returncode, result.stderr), (0, b""), f"{name} is built without a warning")
-    result = compile(VIEW.replace("BODY", 'websocket_send(ws, "Hello!\\n", 7);'), "-c", "-o", "/dev/null")
-    tap.ok(b"[-Wunused-result]" in result.stderr, "the compiler warns of a websocket_send whose result is dropped")
+    for call in DROPPED:
+        result = compile('#include "push.h"\n' + VIEW.replace("BODY", call), "-c", "-o", "/dev/null")
+        tap.ok(b"[-Wunused-result]" in result.stderr, f"the compiler warns of a dropped result: {call}")
     check(build, "websocketd")
     check(build, "resident")
 tap.done()

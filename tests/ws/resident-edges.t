@@ -305,6 +305,20 @@ def check_tcp():
             client.close()
             tap.ok(stack.wait_until(lambda: echo.figures()[:2] == [0, 0]), f"{family.name}: a client that resets is gone, without a line")
             tap.equal(len(echo.log()), len([line for line in echo.log() if "clients, " in line]), f"{family.name}: the log has nothing but figures")
+            check_origins(echo, family.name)
+
+
+def check_origins(echo, family):
+    """A page reaches a TCP socket from any browser of the machine, but not a UNIX socket."""
+    for origin, wanted in ((None, 101), (stack.ORIGIN, 101), ("http://evil.example", 403), ("http://localhost", 403), ("null", 403), ("file://", 403), ("", 403),
+                           (stack.ORIGIN.upper(), 403), (stack.ORIGIN + ".evil.example", 403)):
+        client = echo.connect(fields=[f"Origin: {origin}"] if origin is not None else [])
+        lines = [line for line in echo.log() if "WebSocket refused" in line]
+        tap.equal(client.status, wanted, f"{family}: a handshake with the Origin {origin!r} is answered {wanted}")
+        client.close()
+    tap.equal(lines, [f"echo: {echo.address[0]}: WebSocket refused: over TCP the Origin has to be {stack.ORIGIN}, which the web server sets"] * 7, f"{family}: each of the seven that are refused leaves a line")
+    with Endpoint() as private:
+        tap.equal(private.connect(fields=["Origin: http://evil.example"]).status, 101, "over a UNIX socket the web server alone judges the Origin")
 
 
 check_calls_when_over()

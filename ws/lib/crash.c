@@ -15,12 +15,14 @@ enum { LINE_SIZE = 512, STACK_SIZE = 16384 };
 static struct crash watched = {.name = "?"};
 static bool is_view_over = true;
 
+/* Beside faults these are limits of the process, and timers that a view has set and not caught. */
 static const struct {
 	int number;
 	const char *name;
 } fatal[] = {
-	{SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"},   {SIGILL, "SIGILL"},
-	{SIGFPE, "SIGFPE"},   {SIGABRT, "SIGABRT"}, {SIGSYS, "SIGSYS"},
+	{SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"},   {SIGILL, "SIGILL"},   {SIGFPE, "SIGFPE"},
+	{SIGABRT, "SIGABRT"}, {SIGSYS, "SIGSYS"},   {SIGTRAP, "SIGTRAP"}, {SIGXCPU, "SIGXCPU"},
+	{SIGXFSZ, "SIGXFSZ"}, {SIGALRM, "SIGALRM"}, {SIGPROF, "SIGPROF"}, {SIGVTALRM, "SIGVTALRM"},
 };
 enum { FATAL = sizeof fatal / sizeof *fatal };
 
@@ -54,12 +56,24 @@ static const char *name_of(int number)
 	return "a signal";
 }
 
+/* If memory is so broken that the address cannot be found, this is called again, and does without.
+ */
+static const char *find_address(void)
+{
+	const char *(*find)(void) = watched.find_address;
+
+	watched.find_address = NULL;
+	return find ? find() : watched.address;
+}
+
 static void add_who(char line[LINE_SIZE])
 {
+	const char *address = find_address();
+
 	add(line, watched.name);
 	add(line, ": ");
-	if (watched.address) {
-		add(line, watched.address);
+	if (address) {
+		add(line, address);
 		add(line, ": ");
 	}
 }
@@ -96,7 +110,8 @@ static void tell(int number, siginfo_t *info, void *context)
 	add(line, "the program was ended by ");
 	add(line, name_of(number));
 	write_line(line);
-	raise(number); /* SA_RESETHAND: this time it ends the process */
+	signal(number, SIG_DFL);
+	raise(number);
 }
 
 #ifdef __GLIBC__ /* musl has no on_exit(3) */
@@ -119,16 +134,24 @@ void crash_view_is_over(void)
 	is_view_over = true;
 }
 
+static void watch_signal(int number)
+{
+	struct sigaction before;
+	struct sigaction action = {
+		.sa_sigaction = tell,
+		.sa_flags = (int)(SA_SIGINFO | SA_ONSTACK | SA_NODEFER),
+	};
+
+	if (sigaction(number, NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+		sigaction(number, &action, NULL);
+}
+
 void crash_watch(const struct crash *crash)
 {
 	/* the stack that ran over is of no use; this one takes no memory until then */
 	void *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			   -1, 0);
 	stack_t alternate = {.ss_sp = stack, .ss_size = STACK_SIZE};
-	struct sigaction action = {
-		.sa_sigaction = tell,
-		.sa_flags = (int)(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND | SA_NODEFER),
-	};
 
 	watched = *crash;
 	is_view_over = false;
@@ -138,5 +161,5 @@ void crash_watch(const struct crash *crash)
 	if (stack == MAP_FAILED || sigaltstack(&alternate, NULL) < 0)
 		return;
 	for (size_t i = 0; i < FATAL; i++)
-		sigaction(fatal[i].number, &action, NULL);
+		watch_signal(fatal[i].number);
 }

@@ -7,15 +7,16 @@
 
 /* Who is told of. The strings stay the caller's, and must stay. */
 struct crash {
-	const char *name;                        /* of the program */
-	const char *address;                     /* of its only client; or NULL */
-	const size_t *clients;                   /* how many clients it has; or NULL */
+	const char *name;                  /* of the program */
+	const char *address;               /* of its only client; or NULL */
+	const char *(*find_address)(void); /* of the client whose view runs, if any; or NULL */
+	const size_t *clients;             /* how many clients it has; or NULL */
 	bool (*has_run_over)(const void *where); /* true if a stack ran over to there; or NULL */
 };
 
 /*
- * From now on a fatal signal writes one line to standard error before it ends the process, and so
- * does exit(3), which a view has no reason to call:
+ * From now on a fatal signal writes one line to standard error before it ends the process, unless
+ * it is ignored or has a handler, and so does exit(3), which a view has no reason to call:
  *	NAME: ADDRESS: the program was ended by SIGSEGV
  *	NAME: ADDRESS: the program called exit, with status 3
  */

@@ -67,7 +67,8 @@ bool websocket_is_channel(const char *name);
  * After this call websocket_read and websocket_wait may wait for the client as
  * websocket_send does, whatever the timeout.
  */
-int websocket_subscribe(struct websocket *ws, const char *channel, const char *after);
+int websocket_subscribe(struct websocket *ws, const char *channel,
+			const char *after) WEBSOCKET_CHECKED;
 
 /*
  * Publishes length bytes at text on the channel. The connection to Redis is
@@ -80,7 +81,7 @@ int websocket_subscribe(struct websocket *ws, const char *channel, const char *a
  *   EILSEQ    the text is not valid UTF-8, or contains a newline
  *   EIO       Redis cannot be reached, or did not confirm that it took the message
  */
-int websocket_publish(const char *channel, const char *text, size_t length);
+int websocket_publish(const char *channel, const char *text, size_t length) WEBSOCKET_CHECKED;
 
 /*
  * The same for a message that the client of ws has sent. DUPLEX_MAX_PUBLISH limits

@@ -118,7 +118,9 @@ bool is_websocket(void);
  *   GATEWAY_INTERFACE (RFC 3875 4.1.4) is websocketd's: calls view once, with the connection on
  *     standard input and output
  *   standard input is a listening socket: calls view for each client, until SIGTERM, SIGINT or
- *     SIGUSR1; other processes may share the socket; at SIGUSR2 it writes a line of figures
+ *     SIGUSR1; other processes may share the socket; at SIGUSR2 it writes a line of figures.
+ *     A TCP socket must be on loopback, and a handshake there may have no other Origin than
+ *     https://duplex.invalid, which a web server sets once it has checked the client's
  *   the program's first argument is --help or --version: prints what that asks for
  * It returns the exit status for main:
  *   0  the connection ended in an ordinary way, the resident process was stopped, or the argument

@@ -130,6 +130,25 @@ static bool is_within_limits(struct client *client)
 	return true;
 }
 
+/*
+ * Any program of the machine reaches a TCP socket, a browser too, which says of which site its page
+ * is. So no page is let in but through a web server, which sets this Origin once it has checked the
+ * client's, as it does for websocketd. A program that is not a browser may leave it out.
+ */
+static bool has_fitting_origin(struct client *client)
+{
+	const char *origin = handshake_variable(client->variables, "HTTP_ORIGIN");
+
+	if (!client->worker->is_tcp || origin == NULL ||
+	    strcmp(origin, "https://duplex.invalid") == 0)
+		return true;
+	client->worker->refused[REFUSED_MALFORMED]++;
+	connection_log(&client->ws, "WebSocket refused: over TCP the Origin has to be "
+				    "https://duplex.invalid, which the web server sets");
+	client_refuse(client, 403, NULL, false);
+	return false;
+}
+
 /* in place of a status: the client has gone, and gets no answer */
 enum { CLIENT_HAS_GONE = -1 };
 
@@ -220,7 +239,7 @@ bool client_shake_hands(struct client *client)
 
 	read_head(&head);
 	if (head.status == HANDSHAKE_COMPLETE)
-		return take_head(&head) && is_within_limits(client);
+		return take_head(&head) && has_fitting_origin(client) && is_within_limits(client);
 	client_drop_window(client);
 	if (head.status == CLIENT_HAS_GONE)
 		return false;

@@ -176,6 +176,14 @@ static int run(struct service *service)
 	return 0;
 }
 
+/* the address of the client whose view runs, or NULL */
+static const char *find_address(void)
+{
+	struct client *client = running ? running->running : NULL;
+
+	return client ? client_carrier.address(&client->ws) : NULL;
+}
+
 int serve(const char *name, const struct limits *limits, void (*view)(struct websocket *ws))
 {
 	struct service *service = calloc(1, sizeof *service);
@@ -192,6 +200,7 @@ int serve(const char *name, const struct limits *limits, void (*view)(struct web
 		running = &service->worker;
 		crash_watch(&(struct crash){
 			.name = name,
+			.find_address = find_address,
 			.clients = &service->worker.open,
 			.has_run_over = coroutine_has_run_over,
 		});
