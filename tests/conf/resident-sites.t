@@ -84,7 +84,7 @@ async def check_replaced(site):
     before = site.endpoints()
     for pid in before:
         os.kill(pid, signal.SIGTERM)
-    codes = {await servers.code_at_end(client) for client in clients}
+    codes = {await sites.code_at_end(client) for client in clients}
     await asyncio.to_thread(thread.join)
     tap.equal(codes, {1001}, "each client of a worker that stops is told 1001")
     tap.equal({status: statuses.count(status) for status in set(statuses)}, {101: HANDSHAKES}, f"none of {HANDSHAKES} handshakes is refused meanwhile")

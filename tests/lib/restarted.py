@@ -12,7 +12,6 @@ import subprocess
 import time
 
 import frames
-import rfc6455
 import sites
 import stack
 import units
@@ -68,15 +67,6 @@ async def shake_hands(port):
         return repr(error)
 
 
-async def code_at_end(client):
-    try:
-        await asyncio.wait_for(client.recv(), PATIENCE)
-    except rfc6455.Closed as closed:
-        return closed.code
-    except asyncio.TimeoutError:
-        return "silence"
-
-
 class Restarts:
     """Restarts a service again and again until so many handshakes were made, by so many callers; others stay until they are told."""
 
@@ -107,7 +97,7 @@ class Restarts:
 
     async def run(self):
         while sum(self.statuses.values()) < self.handshakes:
-            told = [asyncio.create_task(code_at_end(guest)) for guest in await self.come()]
+            told = [asyncio.create_task(sites.code_at_end(guest, PATIENCE)) for guest in await self.come()]
             await asyncio.to_thread(self.service.restart)
             self.codes.update(await asyncio.gather(*told))
             self.times += 1

@@ -99,12 +99,12 @@ async def check_websocket(site, scheme):
     for name, message in (("too large", "x" * 1048577), ("not UTF-8", frames.text(b"\xff"))):
         async with sites.connect(site, "/echo", scheme) as client:
             client.transport.write(message) if isinstance(message, bytes) else await client.send(message)
-            tap.equal(await code_at_end(client), site.expect[name], f"{scheme}: a message that is {name} ends with the code of its way")
+            tap.equal(await sites.code_at_end(client), site.expect[name], f"{scheme}: a message that is {name} ends with the code of its way")
     async with sites.connect(site, "/echo", scheme) as client:
         await sites.echo(client, "hi")
         for pid in site.endpoints():
             os.kill(pid, 15)
-        tap.equal(await code_at_end(client), site.expect["code"], "an endpoint that is stopped ends its client with the code of its way")
+        tap.equal(await sites.code_at_end(client), site.expect["code"], "an endpoint that is stopped ends its client with the code of its way")
 
 
 async def check_kinds(site, client, name):
@@ -114,17 +114,6 @@ async def check_kinds(site, client, name):
     tap.equal([await asyncio.wait_for(client.recv(), 30) for _ in wanted], wanted, f"{name}: a text with a newline comes back as {site.expect['newline']}")
     if site.expect["binary"]:
         tap.equal(await sites.echo(client, b"\0\xff\n"), b"\0\xff\n", f"{name}: a binary message comes back as one")
-
-
-async def code_at_end(client):
-    """The code that a connection ends with, or None if it does not end or something else comes first."""
-    try:
-        await asyncio.wait_for(client.recv(), 30)
-    except rfc6455.Closed as closed:
-        return closed.code
-    except asyncio.TimeoutError:
-        pass
-    return None
 
 
 def check_vanish(site):

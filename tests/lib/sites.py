@@ -328,6 +328,17 @@ async def echo(client, message):
     return await asyncio.wait_for(client.recv(), 30)
 
 
+async def code_at_end(client, seconds=30):
+    """The code that a connection ends with, or None if it does not end within so many seconds or something else comes first."""
+    try:
+        await asyncio.wait_for(client.recv(), seconds)
+    except rfc6455.Closed as closed:
+        return closed.code
+    except asyncio.TimeoutError:
+        pass
+    return None
+
+
 async def talk(site, path, **options):
     async with connect(site, path, **options) as client:
         return await echo(client, "hi")
