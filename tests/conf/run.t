@@ -154,7 +154,7 @@ def make(*arguments, **environment):
 
 def check_variables():
     """Whatever make run heeds is heard as an argument of make and in its environment, and the argument wins."""
-    wanted = {"BUILD": str(stack.BUILD), "PORT": free_port(), "BIND": "127.0.0.2", "SERVER": "nginx", "WEBSOCKET_ACCEPT_ALL": "1"}
+    wanted = {"BUILD": str(stack.BUILD), "PORT": str(stack.free_port()), "BIND": "127.0.0.2", "SERVER": "nginx", "WEBSOCKET_ACCEPT_ALL": "1"}
     check_heard("as arguments", wanted, *(f"{name}={value}" for name, value in wanted.items()), PORT="1", SERVER="x")
     check_heard("in the environment", wanted, **wanted)
     for environment in ({"BUILD": "/nowhere"}, {"PORT": "x"}, {"BIND": "x y"}, {"SERVER": "iis"}, {"WEBSOCKET_MAX_MESSAGE": "x"}):
@@ -163,12 +163,6 @@ def check_variables():
         outputs = [process.communicate()[0].decode() for process in (make("run", f"{name}={value}", **built), make("run", **built, **environment))]
         tap.ok(value in outputs[0] or name in outputs[0], f"{name}={value} is refused: {outputs[0].splitlines()[0]}")
         tap.equal(outputs[1], outputs[0], f"{name}={value} in the environment is refused alike")
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.2", 0))
-        return str(free.getsockname()[1])
 
 
 def check_heard(way, wanted, *arguments, **environment):

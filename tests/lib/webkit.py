@@ -3,7 +3,6 @@ import contextlib
 import glob
 import json
 import os
-import socket
 import subprocess
 import tempfile
 import urllib.error
@@ -16,11 +15,6 @@ stack.need("WebKitWebDriver", "Xvfb")
 BROWSERS = glob.glob("/usr/lib/*/webkit2gtk-4.*/MiniBrowser")
 if not BROWSERS:
     tap.skip_all("WebKitGTK's MiniBrowser is not installed")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 class Session:
@@ -88,7 +82,7 @@ def display():
 def start(language="en"):
     """The browser: a function that opens a further window."""
     with tempfile.TemporaryDirectory() as home, display() as name:
-        port = free_port()
+        port = stack.free_port()
         environment = {**os.environ, "DISPLAY": name, "HOME": home, "XDG_RUNTIME_DIR": home, "GDK_BACKEND": "x11", "NO_AT_BRIDGE": "1",
                        "LANGUAGE": language, "LC_ALL": "C.UTF-8", "GIO_USE_VFS": "local", "GSETTINGS_BACKEND": "memory", "LIBGL_ALWAYS_SOFTWARE": "1",
                        "WEBKIT_DISABLE_COMPOSITING_MODE": "1"}
