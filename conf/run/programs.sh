@@ -116,8 +116,9 @@ write_site() {
 # The names that this host has for a browser, as a regular expression: the Origin of our own page. What ends with .local is a
 # name of the local network (RFC 6762), of which the host does not know.
 host_pattern() {
-	local name pattern='localhost|127\.0\.0\.1|\[::1\]|[0-9a-z-]+\.local'
-	for name in $(hostname) $(hostname -I) $(own_names) "$bind"; do
+	local name addresses pattern='localhost|127\.0\.0\.1|\[::1\]|[0-9a-z-]+\.local'
+	addresses=$(hostname -I)
+	for name in $(hostname) $addresses $(own_names "$addresses") "$bind"; do
 		name=${name//./\\.}
 		[[ $name != *:* ]] || name="\\[$name\\]"
 		pattern+="|$name"
@@ -125,10 +126,9 @@ host_pattern() {
 	echo "($pattern)(:[0-9]+)?"
 }
 
-# The names that /etc/hosts gives to this host, among them its full one. No name server is asked.
+# The names that /etc/hosts gives to this host, which has these addresses, among them its full one. No name server is asked.
 own_names() {
-	local own address names name
-	own=" $(hostname -I) ::1 "
+	local own=" $1 ::1 " address names name
 	while read -r address names; do
 		[[ $address == 127.* || $own == *" $address "* ]] || continue
 		for name in $names; do
