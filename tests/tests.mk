@@ -16,7 +16,7 @@ DEPS_ARM64 = $(DEPS_RUN) lighttpd gcc-aarch64-linux-gnu libc6-dev-arm64-cross li
 DEPS_BENCH = $(DEPS_RUN) lighttpd python3 libwslay-dev wrk gnuplot-nox valgrind musl-tools nodejs node-ws python3-aiohttp python3-websockets \
              python3-django python3-django-channels daphne libwebsockets-dev node-redis python3-channels-redis
 
-JOBS  ?= $(shell expr 2 \* $$(nproc) + 1)# most of the tests wait most of the time
+JOBS  ?= $(shell expr 3 \* $$(nproc))# most of the tests wait most of the time
 TIME  ?= 60
 LIMIT ?= 1200
 PROVE  = prove -j$(JOBS)

@@ -60,16 +60,15 @@ async def check_echo(site):
 
 
 async def check_cat_hangs(site):
-    """Gives each a few seconds only, because it would never end."""
-    for name, messages, in_flight in (("64 messages of 1,000,000 bytes", BIG, 16), ("5,000 messages of 4 KiB", SMALL, 5000)):
-        client = await connect(site)
-        hung = False
-        try:
-            await asyncio.wait_for(pump(client, messages, in_flight), 4)
-        except asyncio.TimeoutError:
-            hung = True
-        tap.ok(hung, f"{name} hang when cat stands in for the endpoint: this is why there is a library")
-        client.abort()
+    """It gets a few seconds only, because it would never end. A message is larger than all that the pipes hold."""
+    client = await connect(site)
+    hung = False
+    try:
+        await asyncio.wait_for(pump(client, BIG, 16), 4)
+    except asyncio.TimeoutError:
+        hung = True
+    tap.ok(hung, "64 messages of 1,000,000 bytes hang when cat stands in for the endpoint: this is why there is a library")
+    client.abort()
 
 
 async def check_vanish(site):
