@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 enum {
-	EVENTS = 128,
+	EVENTS = 512,
 	LONGEST_MS = 60000,
 	LOOK_US = 50,
 	BRIEF_US = 100,
 	FEW_EVENTS = 4,
-	MANY_EVENTS = 64
+	MANY_EVENTS = 32
 };
 
 int loop_open(struct loop *loop)
