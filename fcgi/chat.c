@@ -86,7 +86,7 @@ static void read_after(struct chat *chat, const char *channel, const char *after
 static const char *channel_of(const struct request *request)
 {
 	const char *end = request->path + strlen(PATH);
-	const char *name = *end == '/' ? end + 1 : CHANNEL;
+	const char *name = end[0] == '/' && end[1] ? end + 1 : CHANNEL;
 
 	return channel_is_name(name) ? name : NULL;
 }

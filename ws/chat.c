@@ -14,12 +14,12 @@ static const char *where_to_begin(struct websocket *ws, char *after, size_t size
 	return strlen(after) == (size_t)length ? after : ""; /* "" where a NUL or the size cut it */
 }
 
-/* /chat/NAME is a channel of that name, and /chat the one called chat */
+/* /chat/NAME is a channel of that name, and /chat the one called chat, as is /chat/ */
 static const char *channel_of(struct websocket *ws)
 {
 	const char *path = websocket_variable(ws, "PATH_INFO");
 
-	return path && path[0] ? path + 1 : "chat";
+	return path && path[0] && path[1] ? path + 1 : "chat";
 }
 
 /* A text is published; an empty one comes back, so that a client can ask whether we are there. */

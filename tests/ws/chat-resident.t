@@ -29,8 +29,8 @@ def add(channel, words):
 
 def check_handshake(chat):
     """What a client asks for is judged before the handshake is answered."""
-    for path, status in (("/chat?after=x", 400), ("/chat?after=", 400), ("/chat?x=1&after=-5%00", 400), ("/chat/a%20b", 404), ("/chat/", 404), ("/chat/a/b", 404),
-                         ("/chat?after=-5&x=1", 101), ("/chat/room?x=1", 101)):
+    for path, status in (("/chat?after=x", 400), ("/chat?after=", 400), ("/chat?x=1&after=-5%00", 400), ("/chat/a%20b", 404), ("/chat/room/", 404), ("/chat/a/b", 404),
+                         ("/chat?after=-5&x=1", 101), ("/chat/room?x=1", 101), ("/chat/?x=1", 101)):
         tap.equal(chat.connect(path).status, status, f"a handshake for {path} is answered {status}")
 
 

@@ -180,18 +180,19 @@ def check_rooms():
     message = {"id": id_.strip(), "text": "in red"}
     tap.equal([talk.lines(talk.request(site.url(f"/chat/{name}?after=-5"))[1]) for name in ("red-1_A", "green")], [[message], []], "a room has its own messages")
     with talk.Client(site.port, "/chat/red-1_A") as red, talk.Client(site.port, f"/chat/red-1_A?after={message['id']}&x=1") as late, \
-            talk.Client(site.port, "/chat/blue?after=-1") as blue, talk.Client(site.port, "/chat?after=-1") as chat, talk.Client(site.port, "/chat/chat?after=-1") as same:
+            talk.Client(site.port, "/chat/blue?after=-1") as blue, talk.Client(site.port, "/chat?after=-1") as chat, talk.Client(site.port, "/chat/chat?after=-1") as same, talk.Client(site.port, "/chat/?after=-1") as slash:
         tap.equal((red.lines(1), texts(blue.lines(1))), ([message], ["in blue"]), "a WebSocket to a room gets the messages of that room")
-        tap.equal(texts(chat.lines(1)), texts(same.lines(1)), "/chat is the channel called chat")
+        last = texts(chat.lines(1))
+        tap.equal((texts(same.lines(1)), texts(slash.lines(1))), (last, last), "/chat is the channel called chat, and so is /chat/")
         red.send("from red")
         tap.equal(texts(red.lines(1)), ["from red"], "what is sent to a room arrives there")
         talk.request(site.url("/chat/red-1_A"), {"message": "over HTTP"})
         tap.equal(texts(red.lines(1)), ["over HTTP"], "what is posted to a room arrives there")
-        post("in the chat")
+        tap.equal(talk.request(site.url("/chat/"), {"message": "in the chat"})[0], 202, "POST /chat/: 202")
         tap.equal(texts(late.lines(2)), ["from red", "over HTTP"], "each client of a room gets its messages")
-        tap.equal((texts(chat.lines(1)), texts(same.lines(1))), (["in the chat"], ["in the chat"]), "a message arrives in no other room")
+        tap.equal((texts(chat.lines(1)), texts(same.lines(1)), texts(slash.lines(1))), (["in the chat"],) * 3, "a message arrives in no other room")
     before = len(site.unexpected())
-    for name in ("", "a/b", "a%20b", "a.b", "%C3%A9", "a:b", "x" * 65, "red/"):
+    for name in ("a/b", "a%20b", "a.b", "%C3%A9", "a:b", "x" * 65, "red/", "a+b"):
         path = f"/chat/{name}"
         tap.equal([talk.request(site.url(path))[0], talk.request(site.url(f"{path}?after=-1"))[0], talk.request(site.url(path), {"message": "hi"})[0]], [404] * 3,
                   f"{path[:20]} is not a room: 404")
