@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
 enum { DEFAULT_PORT = 6379, HOST_MAX = 255, PIECES = 8 };
@@ -99,6 +100,15 @@ static bool is_host(const char *host)
 	       (strchr(host, ':') ? is_ipv6(host) : host[strspn(host, allowed)] == '\0');
 }
 
+/* in a URL the "%" before a zone is escaped (RFC 6874 2) */
+static void unescape_zone(char *host)
+{
+	char *zone = strstr(host, "%25");
+
+	if (zone && zone[3])
+		memmove(zone + 1, zone + 3, strlen(zone + 3) + 1);
+}
+
 /* reads host:port, where a URL may do without the port */
 static const char *parse_host(struct redis_address *address, struct part part, bool is_url)
 {
@@ -119,6 +129,8 @@ static const char *parse_host(struct redis_address *address, struct part part, b
 	if (strlen(address->host) != length_of(host) || !is_host(address->host) ||
 	    (is_bracketed && !is_ipv6(address->host)))
 		return bad_host;
+	if (is_url && is_bracketed)
+		unescape_zone(address->host);
 	address->port = colon ? number_of((struct part){colon + 1, part.end}, 65535) : DEFAULT_PORT;
 	return address->port > 0 ? NULL : bad_port;
 }
@@ -225,12 +237,12 @@ static const char *parse_unix(struct redis_address *address, struct part text)
 	return why ? why : check_path(address->path);
 }
 
-/* true if the text begins with this, which is then cut off */
+/* true if the text begins with this, in either case (RFC 3986 3.1), which is then cut off */
 static bool skip(struct part *text, const char *start)
 {
 	size_t length = strlen(start);
 
-	if (strncmp(text->begin, start, length) != 0)
+	if (strncasecmp(text->begin, start, length) != 0)
 		return false;
 	text->begin += length;
 	return true;
