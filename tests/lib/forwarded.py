@@ -3,6 +3,8 @@ What the programs behind a web server are told of a client and its request, and 
 client lies about is in hostile.py.
 """
 import asyncio
+import contextlib
+import http.client
 import json
 import shutil
 
@@ -77,6 +79,23 @@ def check_once(site, program):
         count = sum(variables["REQUEST_URI"] == path for variables in program.seen)
         tap.ok(count == 3 and min(statuses) >= 500, f"a program that breaks off has 3 {method} requests {count} times: {statuses}")
     program.breaks_off = False
+    for kept in range(3):
+        with contextlib.closing(http.client.HTTPConnection("localhost", site.http, timeout=60)) as client:
+            client.request("GET", "/echo")
+            client.getresponse().read()
+            program.breaks_off = True
+            tap.ok(post_status(client, f"/echo/kept{kept}") >= 500, "on a connection that had an answer, too, a request that is broken off has one: a browser would send it again")
+            program.breaks_off = False
+        tap.equal(sum(variables["REQUEST_URI"] == f"/echo/kept{kept}" for variables in program.seen), 1, "it comes to the program once")
+
+
+def post_status(client, path):
+    """The status of the answer, or 0 if there is none."""
+    try:
+        client.request("POST", path, "message=once")
+        return client.getresponse().status
+    except (http.client.HTTPException, OSError):
+        return 0
 
 
 def check(site):
