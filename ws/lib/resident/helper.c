@@ -28,7 +28,7 @@ struct call {
 /* lies at the top of its coroutine's stack */
 struct helper {
 	struct worker *worker;
-	struct helper *next; /* of all, or of those that are idle */
+	struct helper *next; /* of all */
 	struct helper *previous;
 	struct helper *next_idle;
 	struct turn turn;
