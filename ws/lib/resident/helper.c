@@ -27,10 +27,9 @@ struct call {
 
 /* lies at the top of its coroutine's stack */
 struct helper {
-	struct worker *worker;
 	struct helper *next; /* of all */
 	struct helper *previous;
-	struct helper *next_idle;
+	struct helper *next_idle; /* of those that take calls */
 	struct turn turn;
 	struct watch watch; /* what it waits for, in aside_wait */
 	struct timer timer;
