@@ -272,7 +272,7 @@ void helper_prepare(void)
 {
 	static const struct aside way = {wait_in_loop, call_helper, begin, waited_ms, is_ending};
 
-	if (helpers.worker || !serve_is_running())
+	if (helpers.worker || !serve_worker())
 		return;
 	helpers.worker = serve_worker();
 	helpers.worker->end_helpers = end_all;
