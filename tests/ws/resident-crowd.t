@@ -16,12 +16,11 @@ import frames
 import stack
 import tap
 from frames import CLOSE, TEXT
-from resident import Endpoint
+from resident import NO_LIMIT, Endpoint
 
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 MANY = 1000 if hard >= 4096 else hard // 4
-NO_LIMIT = {"WEBSOCKET_MAX_PER_ADDRESS": "0"}
 
 
 def check_served(client, name):

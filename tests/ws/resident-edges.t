@@ -16,10 +16,9 @@ import frames
 import stack
 import tap
 from frames import BINARY, CLOSE, PING, TEXT
-from resident import Endpoint
+from resident import NO_LIMIT, Endpoint
 
 VIEWS = stack.BUILD / "tests/views"
-NO_LIMIT = {"WEBSOCKET_MAX_PER_ADDRESS": "0", "WEBSOCKET_PING_SECONDS": "0"}  # on a busy machine a test may be silent for long
 
 
 def code(number):
