@@ -21,8 +21,8 @@ enum { USUAL_BUFFER = 65536 };
  */
 enum { DEADLINE_SECONDS = 4 };
 
-/* libfcgi never accepts for it (listen_sock is -1): it is given connections as if it had kept them
- */
+/* The request that is being answered. libfcgi accepts no connection for it (listen_sock is -1): it
+ * is given each as if it had kept it. */
 static FCGX_Request in_hand = {.ipcFd = -1};
 static bool listens_on_tcp;
 

@@ -48,10 +48,10 @@ async def check_attack(site):
     frame = await asyncio.to_thread(attack, site)
     tap.equal((frame[0], frame[2][:2]), (frames.CLOSE, (1009).to_bytes(2, "big")), "a message of 255 MiB is answered with 1009 from its header on")
     answers = [await sites.echo(client, "still here") for client in clients]
-    tap.equal(answers, ["still here"] * OTHERS, f"{OTHERS} others notice nothing of it")
+    tap.equal(answers, ["still here"] * OTHERS, f"{OTHERS} others notice nothing of a message of 255 MiB")
     for client in clients:
         await client.close()
-    tap.ok(await asyncio.to_thread(stack.wait_until, lambda: site.clients() == 0, 30), "all of them are gone when they have closed")
+    tap.ok(await asyncio.to_thread(stack.wait_until, lambda: site.clients() == 0, 30), "clients that have closed are gone from the endpoint")
 
 
 def check_vanished(site):
@@ -63,7 +63,7 @@ def check_vanished(site):
         assert b" 101 " in client.recv(4096)
         bare.append(client)
     tap.equal(site.clients(), 5, "5 clients are connected")
-    tap.ok(stack.wait_until(lambda: site.clients() == 0, 60), "5 clients that answer no ping are gone after it, and need not say so")
+    tap.ok(stack.wait_until(lambda: site.clients() == 0, 60), "5 clients that answer no ping are gone, though they say nothing")
     for client in bare:
         client.close()
 
@@ -87,9 +87,9 @@ async def check_replaced(site):
     codes = {await sites.code_at_end(client) for client in clients}
     await asyncio.to_thread(thread.join)
     tap.equal(codes, {1001}, "each client of a worker that stops is told 1001")
-    tap.equal({status: statuses.count(status) for status in set(statuses)}, {101: HANDSHAKES}, f"none of {HANDSHAKES} handshakes is refused meanwhile")
+    tap.equal({status: statuses.count(status) for status in set(statuses)}, {101: HANDSHAKES}, f"none of {HANDSHAKES} handshakes is refused while workers are replaced")
     # A worker is still a process for a moment after its clients have gone.
-    tap.ok(await asyncio.to_thread(stack.wait_until, lambda: not set(before) & set(site.endpoints()), 30), "other workers have taken the place of those before")
+    tap.ok(await asyncio.to_thread(stack.wait_until, lambda: not set(before) & set(site.endpoints()), 30), "other workers have taken the place of those that stopped")
 
 
 def check_restarted(site):
@@ -98,7 +98,7 @@ def check_restarted(site):
     restarts = restarted.Restarts(site, service, HANDSHAKES, callers=20, guests=20)
     asyncio.run(restarts.run())
     tap.equal(dict(restarts.statuses), {101: HANDSHAKES}, f"none of {HANDSHAKES} handshakes is refused while the service is restarted by its unit's commands")
-    tap.equal((dict(restarts.codes), service.killed), ({1001: 20 * restarts.times}, 0), "each client is told 1001 then, and every process ends by itself")
+    tap.equal((dict(restarts.codes), service.killed), ({1001: 20 * restarts.times}, 0), "each client is told 1001 at a restart, and every process ends by itself")
     service.close()
 
 

@@ -121,10 +121,10 @@ def check_resident(server, service, tree):
     for line in resident_commands(server):
         shell(line, tree)
     tap.ok(stack.wait_until(lambda: asyncio.run(converse("/echo", message=newline)) == newline, 60), "the echo is resident, and a text with a newline is one message")
-    tap.equal(asyncio.run(converse("/serialize/echo/", message=newline)), newline, "/serialize/echo/ is one of it")
+    tap.equal(asyncio.run(converse("/serialize/echo/", message=newline)), newline, "/serialize/echo/ is served by the resident echo")
     tap.equal(asyncio.run(converse("/echo", origin="http://evil.example")), 403, "a resident endpoint too refuses a WebSocket from another site's page")
     socket = pathlib.Path("/run/duplex/ws/echo.sock").stat()
-    tap.equal((pwd.getpwuid(socket.st_uid).pw_name, socket.st_mode & 0o777), ("www-data", 0o600), "only the web server may open its socket")
+    tap.equal((pwd.getpwuid(socket.st_uid).pw_name, socket.st_mode & 0o777), ("www-data", 0o600), "only the web server may open the socket of a resident endpoint")
     shell("systemctl disable --now duplex-resident@echo.socket", tree)
     fragment.write_text(shipped)
 

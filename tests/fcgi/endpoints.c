@@ -62,8 +62,9 @@ int main(void)
 	memset(long_path, 'x', sizeof long_path);
 	long_path[0] = '/';
 	long_path[sizeof long_path - 1] = '\0';
-	ok(!endpoints_has(directory, long_path), "a path that is too long for a file is not");
-	ok(!endpoints_has(NULL, "/echo"), "without a directory no path is");
+	ok(!endpoints_has(directory, long_path),
+	   "a path that is too long for a file is not one of an endpoint");
+	ok(!endpoints_has(NULL, "/echo"), "without a directory no path is one of an endpoint");
 	unlink("echo");
 	unlink("room/chat");
 	unlink("notes");

@@ -22,7 +22,7 @@ static void check_request(void)
 	ok(strcmp(request.method, "GET") == 0, "a name that begins like another is not that one");
 	ok(strcmp(request.path, "/echo/more") == 0, "SCRIPT_NAME and PATH_INFO are the path");
 	ok(strcmp(request.host, "a") == 0, "of two variables of one name the first counts");
-	ok(request.user == NULL, "an empty REMOTE_USER is nobody");
+	ok(request.user == NULL, "with an empty REMOTE_USER nobody has logged in");
 	http_request(user, &request);
 	ok(strcmp(request.user, "alice") == 0, "REMOTE_USER is who has logged in");
 	ok(strcmp(request.query, "a=b") == 0, "QUERY_STRING is the query");

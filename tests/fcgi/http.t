@@ -126,7 +126,7 @@ def check_versions():
         answers = {path: ask(path) for path in paths}
         wrong = [path for path, answer in answers.items() if (answer.status, answer.headers["cache-control"]) != (200, "public, max-age=31536000, immutable")]
         tap.equal(wrong, [], f"{page}: each file that it names may be kept for a year")
-    tap.equal(ask("/echo/echo.js?v=0123456789abcdef").headers["cache-control"], "no-cache", "a file by another hash may not")
+    tap.equal(ask("/echo/echo.js?v=0123456789abcdef").headers["cache-control"], "no-cache", "a file that is asked for by another hash may not be kept for a year")
 
 
 def check_policy():

@@ -431,9 +431,9 @@ static void check_user(void)
 	http_request(alice, &request);
 	ok(request.user && strcmp(request.user, "alice") == 0, "REMOTE_USER is the request's user");
 	http_request(empty, &request);
-	ok(request.user == NULL, "an empty REMOTE_USER is no user");
+	ok(request.user == NULL, "with an empty REMOTE_USER nobody has logged in");
 	http_request(forged, &request);
-	ok(request.user == NULL, "a header of the client's is no user");
+	ok(request.user == NULL, "a header of the client's does not name the user");
 }
 
 int main(void)

@@ -75,14 +75,14 @@ def check_slow(family):
     tap.ok(worst < 5, f"{family.name}: beside {SOME} requests that trickle, {SOME} that stop and {SOME} that never begin others are answered, in {worst:.3f} s")
     for client in trickling:
         client.sendall(fcgi.record(5))
-    tap.equal([fcgi.status(fcgi.read_all(client)) for client in trickling], [405] * SOME, "those that come to their end are answered")
+    tap.equal([fcgi.status(fcgi.read_all(client)) for client in trickling], [405] * SOME, "of the requests beside these, those that come to their end are answered")
     return workers, stopped, silent
 
 
 def check_slow_ends(workers, stopped, silent):
     """The rest of check_slow, after the time that a request has."""
-    tap.equal([fcgi.status(fcgi.read_all(client)) for client in stopped], [408] * SOME, "those that do not are answered 408")
-    tap.equal([fcgi.read_all(client) for client in silent], [b""] * SOME, "those that never begin are closed")
+    tap.equal([fcgi.status(fcgi.read_all(client)) for client in stopped], [408] * SOME, "of the requests beside these, those that stop are answered 408")
+    tap.equal([fcgi.read_all(client) for client in silent], [b""] * SOME, "connections on which no request begins are closed")
     finish(workers, "time")
 
 
@@ -95,12 +95,12 @@ def check_number():
         fcgi.send_in_parts(workers, clients[-1], [fcgi.REQUEST[:40]])
     descriptors = len(os.listdir(f"/proc/{workers.processes[0].pid}/fd"))
     tap.ok(descriptors < 530, f"of 600 unfinished requests not all are held: {descriptors} descriptors")
-    tap.ok(answers(workers), "others are answered beside them")
+    tap.ok(answers(workers), "others are answered beside 600 unfinished requests")
     given_up = [fcgi.status(fcgi.read_all(client)) for client in clients[:600 - 512]]
-    tap.equal(set(given_up), {503}, "the oldest are answered 503")
+    tap.equal(set(given_up), {503}, "the oldest of 600 unfinished requests are answered 503")
     for client in clients[-500:]:
         client.sendall(fcgi.REQUEST[40:])
-    tap.equal({fcgi.body(fcgi.read_all(client)) for client in clients[-500:]}, {b"whole"}, "the others can come to their end")
+    tap.equal({fcgi.body(fcgi.read_all(client)) for client in clients[-500:]}, {b"whole"}, "500 of 600 unfinished requests can come to their end")
     for client in clients[600 - 512:-500]:
         client.close()
     (status, said), = workers.stop()
@@ -117,10 +117,10 @@ def check_few_descriptors():
         clients.append(workers.connect())
         fcgi.send_in_parts(workers, clients[-1], [fcgi.REQUEST[:40]])
     tap.equal(fcgi.status(fcgi.read_all(clients[0])), 503, "a worker with 64 descriptors: the oldest of 100 unfinished requests is answered 503")
-    tap.equal(fcgi.body(fcgi.exchange(workers, fcgi.REQUEST[:30], fcgi.REQUEST[30:])), b"whole", "one more in two parts is answered")
+    tap.equal(fcgi.body(fcgi.exchange(workers, fcgi.REQUEST[:30], fcgi.REQUEST[30:])), b"whole", "a worker with 64 descriptors: one more request, in two parts, is answered")
     for client in clients[1:]:
         client.close()
-    tap.equal(workers.stop()[0][0], 0, "the worker ends")
+    tap.equal(workers.stop()[0][0], 0, "a worker with 64 descriptors ends with status 0")
 
 
 def check_memory():
@@ -133,13 +133,13 @@ def check_memory():
         fcgi.send_in_parts(workers, clients[-1], [START + fcgi.record(5, b"x" * 60000)])
     more = stack.memory(workers.processes[0].pid, "VmRSS", "status") - before
     tap.ok(more < 20 * 1024 or stack.SANITIZED, f"400 unfinished requests of 60 KB, 24 MB in all, are not all held: {more} KiB")
-    tap.equal(fcgi.status(fcgi.read_all(clients[0])), 503, "the oldest is answered 503")
+    tap.equal(fcgi.status(fcgi.read_all(clients[0])), 503, "the oldest of 400 large requests is answered 503")
     clients[-1].sendall(fcgi.record(5))
-    tap.equal(fcgi.status(fcgi.read_all(clients[-1])), 405, "the newest comes to its end")
+    tap.equal(fcgi.status(fcgi.read_all(clients[-1])), 405, "the newest of 400 large requests comes to its end")
     for client in clients[1:-1]:
         client.close()
     tap.ok(answers(workers), "others are answered beside 400 large requests")
-    tap.equal(workers.stop()[0][0], 0, "the worker ends")
+    tap.equal(workers.stop()[0][0], 0, "a worker that met 400 large requests ends with status 0")
 
 
 def read_while_sending(client, part, seconds=30):
@@ -171,13 +171,13 @@ def check_long():
     client = workers.connect()
     client.sendall(START)
     answer, closed = read_while_sending(client, fcgi.record(5, b"x" * 50000))
-    tap.equal((fcgi.status(answer), closed), (405, True), "one without an end is answered, and then its connection is closed")
+    tap.equal((fcgi.status(answer), closed), (405, True), "a body without an end is answered, and then its connection is closed")
     more = stack.memory(workers.processes[0].pid, "VmHWM", "status") - before
-    tap.ok(more < 2048 or stack.SANITIZED, f"neither is held in memory: {more} KiB")
+    tap.ok(more < 2048 or stack.SANITIZED, f"neither a body of 2 MB nor one without an end is held in memory: {more} KiB")
     client = workers.connect()
     client.sendall(fcgi.BEGIN)
     answer, closed = read_while_sending(client, fcgi.record(4, fcgi.pair(b"A", b"x" * 50000)))
-    tap.equal((fcgi.status(answer), closed), (431, True), "variables without an end: 431, and the end")
+    tap.equal((fcgi.status(answer), closed), (431, True), "variables without an end are answered 431, and the connection is closed")
     large = fcgi.BEGIN + b"".join(fcgi.record(4, fcgi.pair(b"HTTP_X_%d" % i, b"x" * 50000)) for i in range(5)) + fcgi.PARAMS + NO_VARIABLES
     tap.equal(fcgi.body(fcgi.exchange(workers, large)), b"whole", "250 KB of variables are taken")
     finish(workers, "long requests")
@@ -281,7 +281,7 @@ def check_sigterm():
     tap.equal(fcgi.status(fcgi.read_all(completed)), 405, "a request that comes to its end after SIGTERM is answered")
     tap.equal(fcgi.status(fcgi.read_all(stopped)), 503, "a request that does not come to its end after SIGTERM is answered 503")
     tap.equal(workers.stop_first(), (0, b""), "the worker that got SIGTERM exits 0 without a line")
-    tap.ok(time.monotonic() - began < 9, f"before systemd would kill it: after {time.monotonic() - began:.1f} s")
+    tap.ok(time.monotonic() - began < 9, f"the worker that got SIGTERM has ended after {time.monotonic() - began:.1f} s, before systemd would kill it")
 
 
 def check_blocked_alarm():

@@ -135,7 +135,7 @@ def check_close():
         world.socket.close();
         world.socket.connect();
         return world.log.at(-1)""")
-    tap.equal(again, ["connecting", {"attempt": 1}], "until connect() begins anew")
+    tap.equal(again, ["connecting", {"attempt": 1}], "after the end connect() begins anew")
     tap.equal(js("const world = fake({}); world.socket.close(); return [world.log, world.socket.state]"), [[], "closed"], "close() before connect() is nothing")
 
 

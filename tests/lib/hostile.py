@@ -327,9 +327,9 @@ def check_attack(site, journal, seed, handshakes, requests):
     print(f"# {handshakes} handshakes: {dict(collections.Counter(statuses[0]))}; {requests} requests: {dict(collections.Counter(statuses[1]))}")
     tap.equal((handshake(site)[0], sites.ask(site, "/echo").status), (101, 200), f"after {handshakes} hostile handshakes and {requests} hostile requests the site is well")
     reached = journal.handshakes(), journal.requests()
-    tap.ok(len(reached[0]) > handshakes / 10 and len(reached[1]) > requests / 10, f"{len(reached[0])} came to an endpoint, {len(reached[1])} to the FastCGI program")
-    tap.equal([lie for variables in reached[0] for lie in lies(variables, site)], [], "of these no endpoint was told a lie, or reached by another path")
-    tap.equal([lie for variables in reached[1] for lie in lies_over_http(variables, site)], [], "of these the FastCGI program was told no lie, and not reached by another path")
+    tap.ok(len(reached[0]) > handshakes / 10 and len(reached[1]) > requests / 10, f"{len(reached[0])} hostile handshakes came to an endpoint, and {len(reached[1])} hostile requests to the FastCGI program")
+    tap.equal([lie for variables in reached[0] for lie in lies(variables, site)], [], "by hostile handshakes no endpoint was told a lie, or reached by another path")
+    tap.equal([lie for variables in reached[1] for lie in lies_over_http(variables, site)], [], "by hostile requests the FastCGI program was told no lie, and not reached by another path")
 
 
 def run(name):

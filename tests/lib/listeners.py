@@ -87,7 +87,8 @@ class Subscriber:
         self.open(json.loads(self.before[-1])["id"] if self.before else self.after)
 
     def publish(self, texts):
-        self.socket.sendall(b"".join(frames.text(text) for text in texts))
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # as above
+            self.socket.sendall(b"".join(frames.text(text) for text in texts))
 
 
 def read_until(subscribers, text, come_back=None, in_parts=False):

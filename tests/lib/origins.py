@@ -93,9 +93,10 @@ def check_hostile(site):
     tap.ok(set(statuses) <= {400, 403}, f"an Origin that is made to forge lines is refused: {statuses}")
     stack.wait_until(lambda: len(refusals(site)) - before == statuses.count(403))
     lines = refusals(site)[before:]
-    tap.equal(len(lines), statuses.count(403), "each of these leaves one line")
-    tap.equal([line for line in lines if re.search(r"[^ -~]", line) or len(line) > 3500], [], "the line has printable ASCII alone")
-    tap.equal([line for line in site.log().splitlines() if line.startswith("forged")], [], "no line is forged")
+    tap.equal(len(lines), statuses.count(403), "each Origin that is made to forge lines and refused leaves one line")
+    tap.equal([line for line in lines if re.search(r"[^ -~]", line) or len(line) > 3500], [], "the line of a hostile Origin has printable ASCII alone")
+    tap.equal([line for line in lines if line.count('"') != 4], [], "a quote in an Origin does not end its value in the line")
+    tap.equal([line for line in site.log().splitlines() if line.startswith("forged")], [], "no line of a refused WebSocket is forged")
 
 
 def check(name):

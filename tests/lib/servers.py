@@ -147,7 +147,7 @@ async def check_origin(site):
                        f"{web}://evil#localhost:{port}", f"{web}://localhost:{port}.evil.example"):
             tap.equal(await status_of(site, scheme, origin=origin), 403, f"{scheme}: a handshake with the Origin {origin} is refused")
     site.start_endpoints()
-    tap.ok(await asyncio.to_thread(stack.wait_until, lambda: shake_hands(site, 8) == 101, 10), "they were refused though no endpoint was there, which is back now")
+    tap.ok(await asyncio.to_thread(stack.wait_until, lambda: shake_hands(site, 8) == 101, 10), "after Origins were refused without an endpoint, the endpoint is back")
 
 
 def hang(site, data, seconds):
@@ -299,7 +299,7 @@ def check_further_endpoint(site):
         site.enlist("tool")
         site.stop("websocketd")
         tap.equal(asyncio.run(sites.talk(site, "/tool")), "hi", "one more name in the list of those that are resident is served by its socket")
-        tap.equal(asyncio.run(sites.talk(site, "/echo")), "hi", "the first one is served by its own")
+        tap.equal(asyncio.run(sites.talk(site, "/echo")), "hi", "beside one more resident endpoint, the first is served by its own socket")
         site.start_websocketd()
     tap.equal(sites.ask(site, "/echo?message=hi").body, b"hi", "/echo is as before beside one more path")
 

@@ -79,12 +79,12 @@ with stack.Stack(WS="resident", WEBSOCKET_MAX_PER_ADDRESS="0") as site:  # all c
     print(f"# connected at {CLIENTS / took:.0f} a second; an idle client costs {cost[0]:.1f} KiB in the endpoint and {cost[1]:.1f} in lighttpd; "
           f"lighttpd has {descriptors(lighttpd)} descriptors, the workers {[descriptors(pid) for pid in workers]}")
     tap.equal(len(clients), CLIENTS, f"{CLIENTS} clients are accepted through lighttpd")
-    tap.ok(sum(map(descriptors, workers)) > CLIENTS, "they are all at the endpoint")
-    tap.equal([talk(clients, word) for word in (b"hello", b"again")], [CLIENTS] * 2, "each gets its messages back, all at once")
+    tap.ok(sum(map(descriptors, workers)) > CLIENTS, "all clients are at the endpoint")
+    tap.equal([talk(clients, word) for word in (b"hello", b"again")], [CLIENTS] * 2, "each client gets its messages back, all at once")
     tap.ok(cost[0] <= 6, "an idle client costs 6 KiB at most in the endpoint")
     for client in clients:
         client.close()
-    tap.ok(stack.wait_until(lambda: all(descriptors(pid) < 50 for pid in (*workers, lighttpd)), 60), "when they have gone, nothing of them is left")
+    tap.ok(stack.wait_until(lambda: all(descriptors(pid) < 50 for pid in (*workers, lighttpd)), 60), "when all clients have gone, nothing of them is left")
     tap.equal(site.pids("echo"), workers, "the workers are those of the beginning")
     stack.finish(site)
 tap.done()

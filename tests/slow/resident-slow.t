@@ -17,5 +17,5 @@ with Endpoint(stack.BUILD / "tests/views", WEBSOCKET_PING_SECONDS="0") as views:
         time.sleep(0.2)
     took = time.monotonic() - started
     tap.ok(29 < took < 120, f"a client that takes nothing is ended after {took:.0f} s")
-    tap.equal((views.figures()[0], sum(line == told for line in views.log())), (1, 1), "one that takes slowly is kept")
+    tap.equal((views.figures()[0], sum(line == told for line in views.log())), (1, 1), "a client that takes slowly is kept")
 tap.done()

@@ -21,7 +21,7 @@ sys.path.insert(0, f"{sys.path[0]}/../lib")
 import sites
 import stack
 import tap
-from resident import Endpoint
+from resident import NO_LIMIT, Endpoint
 from frames import BINARY, CLOSE, CONTINUATION, MASK, PING, PONG, TEXT, close, fragments, frame, text
 
 PROBE = b"the probe"
@@ -388,7 +388,7 @@ with tempfile.TemporaryDirectory() as directory:
             # websocketd reports a handshake that it refuses, and an endpoint a connection that it ends
             stack.finish(site, r"duplex: .*127\.0\.0\.1: WebSocket refused[,:] ", *(("superfluous response.WriteHeader", r"echo: 127\.0\.0\.1: the client sent") if way == "websocketd" else [r"^echo: 127\.0\.0\.1: ", "^Child.* respawn$", "lines were left out within a second"]))
 tap.prefix = "resident on its own socket, "
-with Endpoint(family=socket.AF_INET, WEBSOCKET_MAX_PER_ADDRESS="0") as endpoint:
+with Endpoint(family=socket.AF_INET, **NO_LIMIT) as endpoint:
     address = endpoint.address
     check_resident(lambda: [process.pid for process in endpoint.processes], DIRECT)
 tap.prefix = ""

@@ -87,7 +87,7 @@ static void check_many(void)
 		is_right &= !coroutine_resume(rooms[i]);
 		is_right &= rooms[i]->kept == i * 7 + ROUNDS && rooms[i]->is_outside;
 	}
-	ok(is_right, "they keep their variables, and call a function on the stack outside");
+	ok(is_right, "coroutines keep their variables, and call a function on the stack outside");
 	for (int i = 0; i < MANY; i++)
 		coroutine_free(rooms[i]);
 }

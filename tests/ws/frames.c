@@ -531,7 +531,7 @@ static void check_lengths(void)
 		ok(passes(1, 1 << 20, frame, 65536) && passes(2, 1 << 20, frame, 4 << 20) &&
 			   passes(2, 1 << 20, frame, 997),
 		   "1 MiB in frames of %zu bytes", frame);
-	ok(passes(1, 4 << 20, 4 << 20, 65536), "4 MiB in one frame");
+	ok(passes(1, 4 << 20, 4 << 20, 65536), "a message of 4 MiB in one frame comes whole");
 }
 
 /* what a head announces costs nothing before it comes, and what was given out is freed */
@@ -625,7 +625,7 @@ static void check_in_place(void)
 		   used == 11 && item.bytes > sent.bytes && item.bytes + item.length < behind &&
 		   frames_memory(&frames) == 0,
 	   "a whole message lies in the bytes that the caller has read");
-	ok(memcmp(before, behind, sizeof before) == 0, "the frame behind it is untouched");
+	ok(memcmp(before, behind, sizeof before) == 0, "the frame behind a message is untouched");
 	is(item.bytes, item.length + 1, "first", 6, "a NUL follows it");
 	ok(frames_next(&frames, sent.bytes + used, sent.length - used, &used, &item) ==
 		   FRAMES_MESSAGE,

@@ -273,21 +273,29 @@ static void check_limits(void)
 	static char bytes[40000];
 	size_t room = HANDSHAKE_MAX_LINE - strlen("GET  HTTP/1.1");
 
-	ok(judge(bytes, build(bytes, room, 0, 1)) == 101, "the longest request line");
-	ok(judge(bytes, build(bytes, room + 1, 0, 1)) == 431, "one that is a byte longer");
+	ok(judge(bytes, build(bytes, room, 0, 1)) == 101, "the longest request line is accepted");
+	ok(judge(bytes, build(bytes, room + 1, 0, 1)) == 431,
+	   "a request line that is a byte longer is refused");
 	memset(bytes, 'G', sizeof bytes);
-	ok(judge(bytes, HANDSHAKE_MAX_LINE + 1) == 0, "a line that has not ended");
-	ok(judge(bytes, HANDSHAKE_MAX_LINE + 2) == 431, "one that will be too long");
-	ok(judge(bytes, build(bytes, 1, HANDSHAKE_MAX_FIELDS - 6, 1)) == 101, "100 fields");
-	ok(judge(bytes, build(bytes, 1, HANDSHAKE_MAX_FIELDS - 5, 1)) == 431, "101 fields");
+	ok(judge(bytes, HANDSHAKE_MAX_LINE + 1) == 0,
+	   "a request line that has not ended is waited for");
+	ok(judge(bytes, HANDSHAKE_MAX_LINE + 2) == 431,
+	   "a request line that will be too long is refused");
+	ok(judge(bytes, build(bytes, 1, HANDSHAKE_MAX_FIELDS - 6, 1)) == 101,
+	   "100 fields are accepted");
+	ok(judge(bytes, build(bytes, 1, HANDSHAKE_MAX_FIELDS - 5, 1)) == 431,
+	   "101 fields are refused");
 	size_t length = build(bytes, 1, 0, 1);
 	ok(judge(bytes, build(bytes, 1, 0, HANDSHAKE_MAX_HEAD + 1 - length)) == 101,
-	   "the largest head");
+	   "the largest head is accepted");
 	ok(judge(bytes, build(bytes, 1, 0, HANDSHAKE_MAX_HEAD + 2 - length)) == 431,
-	   "a head that is a byte too large");
-	ok(judge(bytes, build(bytes, 1, 0, 20000)) == 431, "a head that is much too large");
-	ok(judge(bytes, HANDSHAKE_MAX_HEAD) == 431, "the first 16,384 bytes of such a head");
-	ok(judge(bytes, HANDSHAKE_MAX_HEAD - 1) == 0, "the first 16,383 bytes of such a head");
+	   "a head that is a byte too large is refused");
+	ok(judge(bytes, build(bytes, 1, 0, 20000)) == 431,
+	   "a head that is much too large is refused");
+	ok(judge(bytes, HANDSHAKE_MAX_HEAD) == 431,
+	   "the first 16,384 bytes of a head that is too large are refused");
+	ok(judge(bytes, HANDSHAKE_MAX_HEAD - 1) == 0,
+	   "after 16,383 bytes the rest of a head is waited for");
 }
 
 /* each byte is read once: what was taken may be anything afterwards */

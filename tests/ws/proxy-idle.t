@@ -27,10 +27,10 @@ async def check(pinged, silent):
     for proxy, client in kept.items():
         tap.ok(client.close_code is None and client.pings >= 3, f"behind {proxy.name} with a limit of {LIMIT} s a WebSocket is open after {SILENCE} s with {client.pings} pings alone")
         await client.send("still there")
-        tap.equal(await asyncio.wait_for(client.recv(), 30), "still there", f"behind {proxy.name} it works")
+        tap.equal(await asyncio.wait_for(client.recv(), 30), "still there", f"a WebSocket that pings kept open behind {proxy.name} works")
         await client.close()
     for proxy, client in lost.items():
-        tap.equal(client.close_code, 1006, f"{proxy.name} ends one without pings")
+        tap.equal(client.close_code, 1006, f"{proxy.name} ends a WebSocket without pings")
         client.abort()
 
 

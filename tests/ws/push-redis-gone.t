@@ -15,13 +15,12 @@ import frames
 import stack
 import tap
 from redis_server import Redis
-from resident import Endpoint
+from resident import NO_LIMIT, Endpoint
 
 PUBLISHERS, LISTENERS = 50, 20
 ANSWER = 2.0        # seconds within which each client has an answer of some kind
 SLACK = 3.0         # seconds more that a busy machine may take
 CLIENTS = 40        # of the stack, while Redis is killed and started again
-NO_LIMIT = {"WEBSOCKET_MAX_PER_ADDRESS": "0", "DUPLEX_MAX_PUBLISH": "0", "WEBSOCKET_PING_SECONDS": "0"}  # nobody here answers a ping
 
 
 def close_code(client):

@@ -16,12 +16,11 @@ import stack
 import tap
 from listeners import Subscriber, close_all, read_until
 from redis_server import Redis
-from resident import Endpoint
+from resident import NO_LIMIT, Endpoint
 
 SUBSCRIBERS, MESSAGES, JOINERS = (100, 100, 50) if stack.SANITIZED else (1000, 1000, 200)
 LARGEST = 16384  # bytes of a message
 MOST_KIB = 8     # of an idle subscriber in the endpoint
-NO_LIMIT = {"WEBSOCKET_MAX_PER_ADDRESS": "0", "DUPLEX_MAX_PUBLISH": "0", "WEBSOCKET_PING_SECONDS": "0"}  # nobody here answers a ping
 
 
 def add(channel, text):

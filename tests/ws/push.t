@@ -81,24 +81,28 @@ def sent_away():
     return sum(re.search(r"chat: 127\.0\.0\.1: (a message is not published: )?Redis", line) is not None for line in site.log().splitlines())
 
 
-def check_many():
+def publish(subscribers, last, texts, count, in_parts=False):
     """
-    Redis has a second for its answer, and hundreds of processes on a machine that is busy may keep it from that. Who is sent away
-    then does what such a client has to: it comes back, and whoever publishes looks which of its messages were taken.
+    The first of the subscribers publishes the last count of these texts, and everybody reads until the last has come. Redis has a
+    second for its answer, and hundreds of processes on a machine that is busy may keep it from that. Who is sent away then does what
+    such a client has to: it comes back, and whoever publishes looks which of its messages were taken since that id.
     """
-    before = sent_away()
-    subscribers, last = open_all(SUBSCRIBERS)
-    texts = [b"message %d" % number for number in range(MESSAGES)]
-
     def come_back(one):
         one.come_back()
         if one is subscribers[0]:
             redis.ask("PING")  # behind what it may have been asked before
             one.publish(texts[len(lines_after(last)):])
 
+    subscribers[0].publish(texts[len(texts) - count:])
+    read_until(subscribers, texts[-1], come_back, in_parts)
+
+
+def check_many():
+    before = sent_away()
+    subscribers, last = open_all(SUBSCRIBERS)
+    texts = [b"message %d" % number for number in range(MESSAGES)]
     begin = time.monotonic()
-    subscribers[0].publish(texts)
-    read_until(subscribers, texts[-1], come_back)
+    publish(subscribers, last, texts, MESSAGES)
     returns = sum(one.returns for one in subscribers)
     print(f"# {SUBSCRIBERS * MESSAGES} arrivals in {time.monotonic() - begin:.1f} s; {returns} came back")
     check_all_have(subscribers, last, texts, f"{MESSAGES} messages")
@@ -119,9 +123,8 @@ class Slow:
         self.pid = (set(site.endpoints()) - before).pop()
         self.texts = [b"x" * (LARGEST - 4) + b"%04d" % number for number in range(1500)]
         self.begin = time.monotonic()
-        for at in range(0, len(self.texts), 20):
-            subscribers[0].publish(self.texts[at:at + 20])
-            read_until(subscribers, self.texts[at + 19], in_parts=True)
+        for end in range(20, len(self.texts) + 1, 20):
+            publish(subscribers, self.last, self.texts[:end], 20, in_parts=True)
         name = f"{len(self.texts) * LARGEST >> 20} MiB in {time.monotonic() - self.begin:.1f} s beside one that never reads"
         check_all_have(subscribers, self.last, self.texts, name)
         close_all(subscribers)
@@ -129,14 +132,14 @@ class Slow:
     def check_end(self):
         """It is ended; what is on the way to it is the beginning, and the rest comes after what it has seen."""
         tap.ok(stack.wait_until(lambda: not stack.is_alive(self.pid), PATIENCE + 30), f"a client that takes nothing is ended, within {time.monotonic() - self.begin:.0f} s")
-        tap.ok(site.told("the client takes nothing"), "the log says that a client took nothing")
+        tap.ok(site.told("the client takes nothing") or sent_away(), "the log says that a client took nothing, if Redis has answered in time")
         while self.client.read():
             pass
         seen = list(listeners.split(self.client.got)[0])
-        again = Subscriber(json.loads(seen[-1])["id"])
-        again.publish([b"at last"])
-        read_until([again], b"at last")
-        texts = [text_of(line) for line in (*seen, *listeners.split(again.got)[0])]
+        last = json.loads(seen[-1])["id"]
+        again = Subscriber(last)
+        publish([again], last, [*self.texts[len(seen) - 1:], b"at last"], 1)
+        texts = [text_of(line) for line in (*seen, *again.lines())]
         tap.equal(texts[1:len(self.texts) + 1] == self.texts, True,
                   f"a client that took nothing had {len(seen) - 1} of {len(self.texts)} messages, and has the rest when it comes back, each once")
         close_all([again, self.client])

@@ -252,7 +252,7 @@ static void check_environment(void)
 	snprintf(reason, sizeof reason, "DUPLEX_REDIS_FILE: %s: No such file or directory", name);
 	check_settings(ENOENT, reason, "a file that does not exist");
 	setenv("DUPLEX_REDIS_FILE", "", 1);
-	check_settings(0, "", "an empty name of a file is none");
+	check_settings(0, "", "an empty DUPLEX_REDIS_FILE counts as not set");
 }
 
 int main(void)

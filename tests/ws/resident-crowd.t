@@ -16,12 +16,11 @@ import frames
 import stack
 import tap
 from frames import CLOSE, TEXT
-from resident import Endpoint
+from resident import NO_LIMIT, Endpoint
 
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 MANY = 1000 if hard >= 4096 else hard // 4
-NO_LIMIT = {"WEBSOCKET_MAX_PER_ADDRESS": "0"}
 
 
 def check_served(client, name):
@@ -44,7 +43,7 @@ def check_spread():
         for client in clients:
             client.close()
         tap.ok(stack.wait_until(lambda: not any(echo.figures(process)[0] for process in echo.processes)), "the figures have no client when all have gone")
-        tap.equal(echo.stop(), [0] * 4, "the workers end with status 0")
+        tap.equal(echo.stop(), [0] * 4, "all four workers end with status 0")
 
 
 def check_memory():
@@ -62,7 +61,7 @@ def check_memory():
         used = (stack.memory(pid, "Pss") - before) / MANY
         if not stack.SANITIZED:
             tap.ok(idle <= 6, f"an idle client costs {idle:.1f} KiB of memory, 6 at most")
-            tap.ok(used <= max(6, 1.1 * idle), f"after 20 messages it costs {used:.1f} KiB")
+            tap.ok(used <= max(6, 1.1 * idle), f"an idle client costs {used:.1f} KiB after 20 messages")
         check_served(first, f"{MANY} idle clients")
 
 
@@ -86,7 +85,7 @@ def check_huge_frame():
         attacker.socket.settimeout(30)
         tap.equal(attacker.frame()[1][:2], struct.pack("!H", 1009), "a frame of 4 EiB is ended with 1009")
         grown = stack.memory(pid, "VmHWM", "status") - before
-        tap.ok(stack.SANITIZED or grown < 2048, f"memory grew by {grown} KiB, less than 2 MiB")
+        tap.ok(stack.SANITIZED or grown < 2048, f"frames that announce 4 EiB make memory grow by {grown} KiB, less than 2 MiB")
         check_served(other, "one huge frame")
 
 
@@ -116,10 +115,10 @@ def check_half_messages():
                     del waiting[ready]
         check_served(other, f"{MANY} halves of a message")
         grown = stack.memory(pid, "VmHWM", "status") - before
-        tap.ok(stack.SANITIZED or grown < 2 * (limit >> 10), f"they took {grown} KiB of memory, with a limit of {limit >> 10}")
+        tap.ok(stack.SANITIZED or grown < 2 * (limit >> 10), f"{MANY} halves of a message take {grown} KiB of memory, with a limit of {limit >> 10}")
         for client in clients:
             client.close()
-        tap.ok(stack.wait_until(lambda: echo.figures()[:2] == [1, 0]), "when they are gone nothing of them is left")
+        tap.ok(stack.wait_until(lambda: echo.figures()[:2] == [1, 0]), "when clients with half a message are gone, nothing of them is left")
 
 
 def poll(waiting):
@@ -145,7 +144,7 @@ def check_slow_handshakes():
             client.send(head[40:])
         for client in clients:
             client.take_answer()
-        tap.equal([client.status for client in clients], [101] * len(clients), f"{len(clients)} handshakes are accepted in the end")
+        tap.equal([client.status for client in clients], [101] * len(clients), f"{len(clients)} handshakes that come byte by byte are accepted in the end")
 
 
 def check_descriptors():
@@ -163,9 +162,9 @@ def check_descriptors():
         for client in clients:
             client.close()
         late = echo.connect()
-        tap.equal(late.status, 101, "when others have left, a further client is accepted")
-        tap.equal(sum("Too many open files" in line for line in echo.log()) < 5, True, "the log has few lines of it")
-        tap.equal(echo.stop(), [0], "the worker ends with status 0")
+        tap.equal(late.status, 101, "when descriptors are free again, a further client is accepted")
+        tap.equal(sum("Too many open files" in line for line in echo.log()) < 5, True, "the log has few lines that say that descriptors are short")
+        tap.equal(echo.stop(), [0], "a worker that had no descriptor left ends with status 0")
 
 
 check_spread()

@@ -16,10 +16,9 @@ import frames
 import stack
 import tap
 from frames import BINARY, CLOSE, PING, TEXT
-from resident import Endpoint
+from resident import NO_LIMIT, Endpoint
 
 VIEWS = stack.BUILD / "tests/views"
-NO_LIMIT = {"WEBSOCKET_MAX_PER_ADDRESS": "0", "WEBSOCKET_PING_SECONDS": "0"}  # on a busy machine a test may be silent for long
 
 
 def code(number):
@@ -55,14 +54,14 @@ def check_calls_when_over():
         tap.equal(client.status, 451, "a view may refuse with any status of an error")
         client.arrived.clear()
         tap.equal(client.end(), [], "a connection that a view refused ends")
-        tap.equal(views.log()[1:], ["after refusal: " + over.format("after-refusal")], "after websocket_refuse as well")
+        tap.equal(views.log()[1:], ["after refusal: " + over.format("after-refusal")], "after websocket_refuse each function says that it is over")
         client = views.connect("/views/after-end?a=b", after=frames.close(1000))
         client.end()
         # the connection is over, but this side has not closed it yet: to refuse says so
-        tap.ok(stack.wait_until(lambda: views.log()[2:] == ["after the end: " + over.format("after-end")]), f"after the client has left as well: {views.log()[2:]}")
+        tap.ok(stack.wait_until(lambda: views.log()[2:] == ["after the end: " + over.format("after-end")]), f"after the client has left each function says that it is over: {views.log()[2:]}")
         client = views.connect("/views/after-end?a=b")
         client.close()
-        tap.ok(stack.wait_until(lambda: views.log()[3:] == ["after the end: " + over.format("after-end")]), f"after it has gone as well: {views.log()[3:]}")
+        tap.ok(stack.wait_until(lambda: views.log()[3:] == ["after the end: " + over.format("after-end")]), f"after the client has gone each function says that it is over: {views.log()[3:]}")
         client = views.connect("/views/poll-odd")
         wanted = ["nothing: 0", "negative: 0", "closed: 1", "twice, empty: 0", "twice, full: 1", "hung up: 1"]
         tap.equal(client.texts(len(wanted)), wanted, "websocket_poll takes sets of every kind")
@@ -93,7 +92,7 @@ def check_half_closed():
                "a client that ends its sending is answered, and told of the end")
         idle = echo.connect()
         idle.socket.shutdown(socket.SHUT_WR)
-        tap.equal(idle.end(), [(CLOSE, code(1000))], "one that had sent nothing is told of the end as well")
+        tap.equal(idle.end(), [(CLOSE, code(1000))], "a client that ends its sending and had sent nothing is told of the end")
         early = echo.connect(head=b"")
         early.send(b"GET /echo HTTP/1.1\r\n")
         early.socket.shutdown(socket.SHUT_WR)
@@ -106,7 +105,7 @@ def check_holding():
         text = b"in hand " * 1000
         client = views.connect("/views/hold", after=frames.text(text) + frames.text(b"next") + frames.frame(PING, b"p"))
         check_served(views, "a send that waits")
-        tap.equal([(opcode, len(payload)) for opcode, payload in (client.frame(), client.frame())], [(BINARY, 4000000)] * 2, "what made it wait arrives")
+        tap.equal([(opcode, len(payload)) for opcode, payload in (client.frame(), client.frame())], [(BINARY, 4000000)] * 2, "what made a send wait arrives")
         tap.equal([client.frame()[1], client.frame()[1]], [text, b"next"], "a message in hand is as it was after a send that waited")
 
 
@@ -125,7 +124,7 @@ def check_bounded_output():
             tap.equal(other.frame(), (TEXT, b"hi"), f"{name}: another client is served")
             for client in clients:
                 client.close()
-            tap.ok(stack.wait_until(lambda: echo.figures()[:2] == [1, 0]), f"{name}: nothing of them is left")
+            tap.ok(stack.wait_until(lambda: echo.figures()[:2] == [1, 0]), f"{name}: nothing is left of clients that never read")
     with Endpoint(WEBSOCKET_MAX_MESSAGE="65536") as echo:
         client = echo.connect()
         fill(client, frames.frame(PING, b"x" * 125) * 500, 5)
@@ -146,11 +145,11 @@ def check_makes_room():
                 first.socket.send(b"x")
             return echo.connect().status == 101
 
-        tap.ok(stack.wait_until(is_accepted), "a further client is accepted after some seconds")
-        tap.equal(first.frame(), (CLOSE, code(1013)), "the one whose message is under way for longest gives way, and is told 1013")
+        tap.ok(stack.wait_until(is_accepted), "while halves of messages take all the memory, a further client is accepted after some seconds")
+        tap.equal(first.frame(), (CLOSE, code(1013)), "the client whose message is under way for longest gives way, and is told 1013")
         others[0].send(b"x" * 32500)
-        tap.equal(others[0].frame()[0], BINARY, "one that came later sends the rest of its message")
-        tap.ok(any("its message was under way for longest" in line for line in echo.log()), "a line of the log says so")
+        tap.equal(others[0].frame()[0], BINARY, "a client that began its message later sends the rest of it")
+        tap.ok(any("its message was under way for longest" in line for line in echo.log()), "a line of the log says whose message was under way for longest")
 
 
 def check_drops_what_is_not_taken():
@@ -163,7 +162,7 @@ def check_drops_what_is_not_taken():
         holders = [hold("/views/hold", b"x")]
         tap.ok(stack.wait_until(lambda: views.figures()[1] > 3000000), "a client makes much output wait")
         holders.append(hold("/views/hold", b"x"))
-        tap.ok(stack.wait_until(lambda: views.figures()[1] > 6000000), "two of them take all the memory")
+        tap.ok(stack.wait_until(lambda: views.figures()[1] > 6000000), "two clients that make output wait take all the memory")
 
         def is_accepted():
             for client in holders:
@@ -171,18 +170,18 @@ def check_drops_what_is_not_taken():
                     client.arrived += client.socket.recv(100)
             return views.connect("/views/echo").status == 101
 
-        tap.ok(stack.wait_until(is_accepted, 25), "another client is accepted after some seconds")
-        tap.ok(stack.wait_until(lambda: any("it was slowest to take what was sent to it" in line for line in views.log())), "a line of the log says that one of the two was slowest")
+        tap.ok(stack.wait_until(is_accepted, 25), "while output that waits takes all the memory, another client is accepted after some seconds")
+        tap.ok(stack.wait_until(lambda: any("it was slowest to take what was sent to it" in line for line in views.log())), "a line of the log says which client was slowest to take what was sent to it")
         holders[0].end()
-        tap.ok(len(holders[1].frame()[1]) > 3000000, "the other, which came later, gets what was sent to it")
+        tap.ok(len(holders[1].frame()[1]) > 3000000, "a client whose output began to wait later gets what was sent to it")
         quick.send(frames.text(b"hi"))
-        tap.equal(quick.frame(), (TEXT, b"hi"), "a client that was there before is served as ever")
+        tap.equal(quick.frame(), (TEXT, b"hi"), "a client that was there before the memory was short is served as ever")
     with Endpoint(VIEWS, WEBSOCKET_MAX_MEMORY="3000000", **NO_LIMIT) as views:
         closing = hold("/views/hold", b"x")
         closing.send(frames.close(1000))
         tap.ok(stack.wait_until(lambda: views.figures()[1] > 3000000), "a client that closes leaves much output waiting")
-        tap.ok(stack.wait_until(lambda: views.connect("/views/echo").status == 101, 25), "it keeps another client out for some seconds only")
-        tap.ok(stack.wait_until(lambda: views.figures()[1] < 3000000), "its memory is given back")
+        tap.ok(stack.wait_until(lambda: views.connect("/views/echo").status == 101, 25), "a client that has closed keeps another out for some seconds only")
+        tap.ok(stack.wait_until(lambda: views.figures()[1] < 3000000), "the memory of a client that has closed is given back")
 
 
 def check_long_handshakes():
@@ -190,14 +189,14 @@ def check_long_handshakes():
     path, fields = "/echo?" + "a" * 7000, ("X-Long: " + "b" * 7000,)
     with Endpoint(WEBSOCKET_MAX_MEMORY="400000", **NO_LIMIT) as echo:
         ordinary = [echo.connect() for _ in range(30)]
-        tap.equal(echo.figures()[1], 0, "an ordinary handshake is not counted")
+        tap.equal(echo.figures()[1], 0, "an ordinary handshake is not counted as memory")
         long = [echo.connect(path, fields=fields) for _ in range(10)]
-        tap.ok(stack.wait_until(lambda: echo.figures()[1] >= 10 * 20000), "long ones are, query and fields")
+        tap.ok(stack.wait_until(lambda: echo.figures()[1] >= 10 * 20000), "long handshakes are counted as memory, their queries and fields")
         long += [echo.connect(path, fields=fields) for _ in range(15)]
-        tap.equal([client.status for client in (long[10], long[-1])], [101, 503], "they are refused when there is no memory for more")
+        tap.equal([client.status for client in (long[10], long[-1])], [101, 503], "long handshakes are refused when there is no memory for more")
         for client in ordinary + long:
             client.close()
-        tap.ok(stack.wait_until(lambda: echo.figures()[:2] == [0, 0]), "nothing of them is left")
+        tap.ok(stack.wait_until(lambda: echo.figures()[:2] == [0, 0]), "nothing of long handshakes is left when their clients have gone")
 
 
 def check_slow_reader():
@@ -253,22 +252,22 @@ def check_stops():
             echo.processes[0].send_signal(signal.SIGTERM)
             for client in clients:
                 client.close()
-            tap.equal((echo.stop(), echo.log()), ([0], []), f"a stop with {count} clients, told twice")
+            tap.equal((echo.stop(), echo.log()), ([0], []), f"a process with {count} clients that is told to stop twice ends with status 0")
     with Endpoint() as echo:
         check_served(echo, "before a stop", "/echo")
         tap.ok(stack.wait_until(lambda: echo.figures()[0] == 0), "the last client has left")
-        tap.equal(echo.stop(), [0], "a stop without clients")
+        tap.equal(echo.stop(), [0], "a process without clients that is told to stop ends with status 0")
     with Endpoint(VIEWS) as views:
         states = [views.connect("/views/stream"), views.connect("/views/ask"), views.connect("/views/poll"), views.connect("/views/tick"), views.connect("/views/poll-busy"),
                   views.connect("/views/hold", after=frames.text(b"x")), views.connect(head=b""), views.connect("/views/nothing")]
         states[-2].send(b"GET /views")
         fill(states[4], frames.text(b"x"), 1)
         started = time.monotonic()
-        tap.equal(views.stop(), [0], "a stop with a client in every state")
+        tap.equal(views.stop(), [0], "a process with a client in every state that is told to stop ends with status 0")
         took = time.monotonic() - started
         tap.ok(took < 20, f"a stop with a client in every state takes less than 20 seconds: {took:.1f}")
         states[-2].take_answer()
-        tap.equal(states[-2].status, 503, "a handshake that has begun is answered 503")
+        tap.equal(states[-2].status, 503, "a handshake that has begun at a stop is answered 503")
 
 
 def check_log():
@@ -279,14 +278,14 @@ def check_log():
             client.close()
         client = echo.connect()
         client.close()
-        tap.ok(stack.wait_until(lambda: any("lines were left out" in line for line in echo.log())), "a line tells how many others were left out")
+        tap.ok(stack.wait_until(lambda: any("lines were left out" in line for line in echo.log())), "a line of the log tells how many others were left out")
         figures = echo.figures()
-        tap.equal(figures[9], 500, "the figures count all of them")
+        tap.equal(figures[9], 500, "the figures count all of 500 clients that broke a rule")
         left_out = sum(int(number) for number in re.findall(r"echo: (\d+) more lines were left out", "\n".join(echo.log())))
         told = sum(line.endswith("a frame is not masked") for line in echo.log())
         echo.stop()
         left_out = sum(int(number) for number in re.findall(r"echo: (\d+) more lines were left out", "\n".join(echo.log())))
-        tap.equal(told + left_out, 500, f"{told} were told in a line, and {left_out} counted")
+        tap.equal(told + left_out, 500, f"of 500 clients that broke a rule {told} have a line in the log, and {left_out} are counted")
     with Endpoint(WEBSOCKET_MAX_PER_ADDRESS="1", WEBSOCKET_MAX_CLIENTS="2") as echo:
         clients = [echo.connect(fields=[f"X-Forwarded-For: 10.0.0.{number}"]) for number in (1, 1, 1, 2, 3, 3, 3)]
         tap.equal([client.status for client in clients], [101, 429, 429, 101, 503, 503, 503], "clients over the limits are refused")
@@ -316,7 +315,7 @@ def check_origins(echo, family):
         lines = [line for line in echo.log() if "WebSocket refused" in line]
         tap.equal(client.status, wanted, f"{family}: a handshake with the Origin {origin!r} is answered {wanted}")
         client.close()
-    tap.equal(lines, [f"echo: {echo.address[0]}: WebSocket refused: over TCP the Origin has to be {stack.ORIGIN}, which the web server sets"] * 7, f"{family}: each of the seven that are refused leaves a line")
+    tap.equal(lines, [f"echo: {echo.address[0]}: WebSocket refused: over TCP the Origin has to be {stack.ORIGIN}, which the web server sets"] * 7, f"{family}: each of the seven handshakes that are refused leaves a line")
     with Endpoint() as private:
         tap.equal(private.connect(fields=["Origin: http://evil.example"]).status, 101, "over a UNIX socket the web server alone judges the Origin")
 

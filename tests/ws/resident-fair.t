@@ -15,13 +15,12 @@ sys.path.insert(0, f"{sys.path[0]}/../lib")
 import frames
 import stack
 import tap
-from resident import Endpoint
+from resident import NO_LIMIT, Endpoint
 
 VIEWS = stack.BUILD / "tests/views"
 OTHERS = 50
 WINDOW = 16384  # what is read of a client in one turn
 FLOOD = frames.text(b"x" * 100)
-NO_LIMIT = {"WEBSOCKET_MAX_PER_ADDRESS": "0"}
 
 
 def queue(client, data):

@@ -35,7 +35,7 @@ def check_messages():
     with Endpoint() as echo:
         client = echo.connect(after=frames.text(b"with the handshake"))
         tap.equal(client.status, 101, "the handshake is accepted")
-        tap.ok(b"Sec-WebSocket-Accept: " in client.answer and b"Sec-WebSocket-Protocol" not in client.answer, "with a key and without a protocol")
+        tap.ok(b"Sec-WebSocket-Accept: " in client.answer and b"Sec-WebSocket-Protocol" not in client.answer, "the answer to a handshake has the key and selects no subprotocol")
         tap.equal(client.frame(), (TEXT, b"with the handshake"), "a message that comes with the handshake is echoed")
         table = [(TEXT, b"a\nb\r\n\0c"), (TEXT, b""), (BINARY, bytes(range(256))), (BINARY, b""), (TEXT, "é€😀".encode()),
                  (TEXT, b"x" * 125), (TEXT, b"x" * 126), (TEXT, b"x" * 65535), (TEXT, b"x" * 65536), (BINARY, os.urandom(1048576))]
@@ -52,7 +52,7 @@ def check_messages():
         tap.equal(client.texts(5000), [str(number) for number in range(5000)], "5,000 messages in one go come back in order")
         client.send(frames.close(1000, b"bye"))
         tap.equal(client.end(), [(CLOSE, code(1000))], "a close frame comes back with its code, and the connection ends")
-        tap.ok(stack.wait_until(lambda: echo.figures()[:2] == [0, 0]), "no client and no byte is left")
+        tap.ok(stack.wait_until(lambda: echo.figures()[:2] == [0, 0]), "when its client has gone, no client and no byte is left")
 
 
 def check_violations():
@@ -74,7 +74,7 @@ def check_violations():
             tap.ok(stack.wait_until(lambda: re.fullmatch(rf"echo: 10\.1\.2\.3: [^\n]*{reason}[^\n]*", (echo.log() or [""])[-1])), f"{name} is told in a line")
             del echo.log_file
             echo.log_file = open(f"{echo.directory.name}/log", "a+b")
-        tap.equal(len(echo.log()), len(table), "each of them leaves one line")
+        tap.equal(len(echo.log()), len(table), "each client that breaks a rule leaves one line")
 
 
 def check_api():
@@ -82,9 +82,9 @@ def check_api():
         offered = ["Sec-WebSocket-Protocol: soap, chat"]
         client = views.connect("/views/accept?chat", fields=offered)
         tap.ok(client.status == 101 and b"Sec-WebSocket-Protocol: chat" in client.answer, "a subprotocol that was offered is selected")
-        tap.equal(client.texts(2), ["accepted 0", "once 0"], "the view is told so, and cannot accept again")
+        tap.equal(client.texts(2), ["accepted 0", "once 0"], "a view that has selected a subprotocol cannot accept again")
         client = views.connect("/views/accept?other", fields=offered)
-        tap.equal((client.status, client.texts(1)), (101, ["Invalid argument -1"]), "one that was not offered is an error for the view alone")
+        tap.equal((client.status, client.texts(1)), (101, ["Invalid argument -1"]), "a subprotocol that was not offered is an error for the view alone")
         for status in (401, 403, 404, 503):
             client = views.connect(f"/views/refuse?{status}")
             tap.equal(client.status, status, f"a view refuses with {status}")
@@ -99,7 +99,7 @@ def check_api():
         client = views.connect("/views/variables?a=b", fields=["X-Test: 1", "X_Test: 2", "Proxy: p", "X-Forwarded-For: 6.6.6.6, 10.0.0.7", "Cookie: c"])
         names = ["QUERY_STRING", "SCRIPT_NAME", "PATH_INFO", "REMOTE_ADDR", "HTTP_X_TEST", "HTTP_PROXY", "HTTP_COOKIE", "REQUEST_METHOD", "HTTP_HOST", "NOTHING"]
         client.send(b"".join(frames.text(name.encode()) for name in names))
-        tap.equal(client.texts(len(names)), ["a=b", "/views", "/variables", "10.0.0.7", "1", "-", "c", "GET", "localhost", "-"], "the variables of the handshake")
+        tap.equal(client.texts(len(names)), ["a=b", "/views", "/variables", "10.0.0.7", "1", "-", "c", "GET", "localhost", "-"], "a view finds the variables of the handshake")
         client = views.connect("/views/count", after=b"".join(frames.text(b"x" * size) for size in (1, 20, 300)))
         tap.equal(client.texts(4), ["more: 2", "read 20", "read 300", "no more 0"], "messages are counted, and read without waiting")
         client = views.connect("/views/poll")
@@ -139,7 +139,7 @@ def check_others_go_on():
             assert client.texts(1) == [str(number)]
         stop.set()
         thread.join()
-        tap.ok(True, "200 messages beside a client that floods, a view that streams and one that asks without a pause")
+        tap.ok(True, "200 messages come back beside a client that floods, a view that streams and one that asks without a pause")
         for one in busy:
             one.close()
 
@@ -149,18 +149,18 @@ def check_limits():
         clients = [echo.connect(), echo.connect()]
         tap.equal(echo.connect().status, 503, "a client more than WEBSOCKET_MAX_CLIENTS is refused with 503")
         clients.pop().close()
-        tap.ok(stack.wait_until(lambda: echo.connect().status == 101), "one is accepted in the place of one that left")
+        tap.ok(stack.wait_until(lambda: echo.connect().status == 101), "with WEBSOCKET_MAX_CLIENTS connected, a client is accepted in the place of one that left")
         late = echo.connect(head=b"GET /echo HTTP/1.1\r\n")
         tap.equal(late.status, 408, "a handshake that does not come is answered 408")
     with Endpoint(WEBSOCKET_MAX_PER_ADDRESS="2") as echo:
         one = ["X-Forwarded-For: 10.0.0.1"]
         clients = [echo.connect(fields=one), echo.connect(fields=one)]
         tap.equal(echo.connect(fields=one).status, 429, "a client more of one address than WEBSOCKET_MAX_PER_ADDRESS is refused with 429")
-        tap.equal(echo.connect(fields=["X-Forwarded-For: ::ffff:10.0.0.1"]).status, 429, "its address in the form of IPv6 is the same")
-        tap.equal(echo.connect(fields=["X-Forwarded-For: 10.0.0.2"]).status, 101, "one of another address is not")
+        tap.equal(echo.connect(fields=["X-Forwarded-For: ::ffff:10.0.0.1"]).status, 429, "for WEBSOCKET_MAX_PER_ADDRESS an IPv4 address in the form of IPv6 is the same")
+        tap.equal(echo.connect(fields=["X-Forwarded-For: 10.0.0.2"]).status, 101, "for WEBSOCKET_MAX_PER_ADDRESS a client of another address does not count")
         clients += [echo.connect(fields=[f"X-Forwarded-For: 2001:db8:0:1::{number}"]) for number in (1, 2)]
-        tap.equal(echo.connect(fields=["X-Forwarded-For: 2001:db8:0:1:ffff::3"]).status, 429, "of an IPv6 network of /64 as many")
-        tap.equal(echo.connect(fields=["X-Forwarded-For: 2001:db8:0:2::1"]).status, 101, "a client of another IPv6 network is accepted")
+        tap.equal(echo.connect(fields=["X-Forwarded-For: 2001:db8:0:1:ffff::3"]).status, 429, "for WEBSOCKET_MAX_PER_ADDRESS an IPv6 network of /64 is one address")
+        tap.equal(echo.connect(fields=["X-Forwarded-For: 2001:db8:0:2::1"]).status, 101, "for WEBSOCKET_MAX_PER_ADDRESS a client of another IPv6 network does not count")
     with Endpoint(WEBSOCKET_MAX_MEMORY="2500000", WEBSOCKET_MAX_PER_ADDRESS="0") as echo:
         def half(size):
             return frames.header(0x82, size, None, True) + frames.MASK + b"x" * (size // 2)
@@ -170,19 +170,19 @@ def check_limits():
         stack.wait_until(lambda: echo.figures()[1] > 2500000)
         tap.equal(echo.connect().status, 503, "beyond WEBSOCKET_MAX_MEMORY a further client is refused with 503")
         large.send(b"x" * 10000)
-        tap.equal(large.frame()[1][:2], code(1013), "a message of more than 64 KiB is ended with 1013")
+        tap.equal(large.frame()[1][:2], code(1013), "beyond WEBSOCKET_MAX_MEMORY a message of more than 64 KiB is answered 1013")
         small[0].send(b"x" * 32500)
-        tap.equal(small[0].frame(), (BINARY, frames.apply(frames.MASK, b"x" * 65000)), "a smaller message is taken in")
+        tap.equal(small[0].frame(), (BINARY, frames.apply(frames.MASK, b"x" * 65000)), "beyond WEBSOCKET_MAX_MEMORY a smaller message is taken in")
         for client in small:
             client.close()
-        tap.ok(stack.wait_until(lambda: echo.connect().status == 101), "when the others have left a further client is accepted")
+        tap.ok(stack.wait_until(lambda: echo.connect().status == 101), "when others have left and given memory back, a further client is accepted")
     with Endpoint(WEBSOCKET_PING_SECONDS="1") as echo:
         silent, answers = echo.connect(), echo.connect()
-        tap.equal((silent.frame(), answers.frame()), ((PING, b""), (PING, b"")), "silence brings a ping")
+        tap.equal((silent.frame(), answers.frame()), ((PING, b""), (PING, b"")), "a client that is silent is sent a ping")
         answers.send(frames.frame(PONG, b""))
-        tap.equal(silent.end(), [], "without an answer the connection ends")
-        tap.equal(answers.frame(), (PING, b""), "with one it goes on")
-        tap.ok("echo: unknown client: the client did not answer a ping" in echo.log(), "the log tells of the silent client")
+        tap.equal(silent.end(), [], "a ping that is not answered ends the connection")
+        tap.equal(answers.frame(), (PING, b""), "a ping that is answered is followed by another")
+        tap.ok("echo: unknown client: the client did not answer a ping" in echo.log(), "the log tells of a client that did not answer a ping")
 
 
 def check_start():
@@ -226,7 +226,7 @@ def check_stop():
             tap.equal((echo.stop(), echo.log()), ([0], []), f"{sig.name}: the process ends with status 0 and without a line")
     with Endpoint() as echo:
         silent = [echo.connect(), echo.connect(head=b"")]
-        tap.equal(echo.stop(), [0], "clients that do nothing do not keep it")
+        tap.equal(echo.stop(), [0], "a process whose clients do nothing ends all the same")
 
 
 def check_crash():
@@ -272,7 +272,7 @@ def check_replacement():
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 client.send(frames.text(b"hi"))
                 served += client.frame() == (TEXT, b"hi")
-        tap.ok(0 < served < len(clients), f"the {served} clients of the other are served as before")
+        tap.ok(0 < served < len(clients), f"when a worker has crashed, the {served} clients of the other are served as before")
         tap.equal(views.connect("/views/echo", after=frames.text(b"hi")).frame(), (TEXT, b"hi"), "a new client is served after a worker has crashed")
         stack.wait_until(lambda: two_take_signals(supervisor.pid))  # multiwatch does not tell a worker that it is just starting
         supervisor.terminate()

@@ -14,7 +14,7 @@ static const struct {
 	{"WEBSOCKET_MAX_MESSAGE", offsetof(struct limits, max_message), 1 << 20, 1, 1 << 30},
 	{"WEBSOCKET_MAX_CLIENTS", offsetof(struct limits, max_clients), 10000, 0, 1000000},
 	{"WEBSOCKET_MAX_MEMORY", offsetof(struct limits, max_memory), 256 << 20, 0,
-	 (size_t)1 << 40},
+	 (size_t)1 << (sizeof(size_t) > 4 ? 40 : 31)},
 	{"WEBSOCKET_MAX_PER_ADDRESS", offsetof(struct limits, max_per_address), 200, 0, 1000000},
 	{"WEBSOCKET_HANDSHAKE_SECONDS", offsetof(struct limits, handshake_seconds), 10, 0, 86400},
 	{"WEBSOCKET_PING_SECONDS", offsetof(struct limits, ping_seconds), 25, 0, 86400},

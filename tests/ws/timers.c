@@ -63,7 +63,8 @@ static void check_random(unsigned seed)
 	}
 	ok(wrong == 0 && count_set() == 0, "seed %u: taken one by one they come in order", seed);
 	timers_free(&timers);
-	ok(timers.heap == NULL && timers_first(&timers) == NULL, "nothing is left");
+	ok(timers.heap == NULL && timers_first(&timers) == NULL,
+	   "no timer is left when all are freed");
 }
 
 int main(void)
@@ -73,7 +74,7 @@ int main(void)
 
 	ok(timers_first(&timers) == NULL, "without a timer there is no first");
 	timers_clear(&timers, &one);
-	ok(timers.count == 0, "one that is not set may be cleared");
+	ok(timers.count == 0, "a timer that is not set may be cleared");
 	ok(timers_reserve(&timers, 1) == 0 && timers_reserve(&timers, 65) == 0 &&
 		   timers.capacity >= 65,
 	   "room for more is made");

@@ -59,7 +59,7 @@ bool websocket_is_channel(const char *name);
  * Later the connection ends with WEBSOCKET_ERROR and
  *   EIO        if Redis is lost, or hangs: that is noticed within 2 seconds in a resident
  *              process, and within 11 in one that serves one client;
- *   ENOBUFS    if the client is behind by more than a MiB in a resident process, or its
+ *   ENOBUFS    in a resident process, if the client is behind by more than a MiB, or
  *              memory for all clients is short;
  *   ETIMEDOUT  if the client takes nothing for 30 seconds.
  * Resident, the close code is then 1013 but for the last: the client may come back

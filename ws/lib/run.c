@@ -79,9 +79,9 @@ static int started_by_hand(const char *name)
 }
 
 #ifndef __GLIBC__ /* musl has no makecontext(3) */
-bool serve_is_running(void)
+struct worker *serve_worker(void)
 {
-	return false;
+	return NULL;
 }
 
 void helper_prepare(void)
@@ -102,7 +102,7 @@ int serve(const char *name, const struct limits *limits, void (*view)(struct web
 
 bool is_websocket(void)
 {
-	return lines_is_started_by_websocketd() || serve_is_running();
+	return lines_is_started_by_websocketd() || serve_worker();
 }
 
 /* the endpoint of one client, on the pipes of websocketd */

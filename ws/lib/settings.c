@@ -3,8 +3,12 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* 1 TiB, or half of what a process of 32 bits can have */
+#define MOST_MEMORY ((size_t)1 << (SIZE_MAX > UINT32_MAX ? 40 : 31))
 
 static const struct {
 	const char *name;
@@ -16,7 +20,7 @@ static const struct {
 	{"WEBSOCKET_MAX_MESSAGE", offsetof(struct limits, max_message),
 	 WEBSOCKET_MAX_MESSAGE_DEFAULT, 1, 1073741824},
 	{"WEBSOCKET_MAX_CLIENTS", offsetof(struct limits, max_clients), 10000, 0, 1000000},
-	{"WEBSOCKET_MAX_MEMORY", offsetof(struct limits, max_memory), 268435456, 0, 1099511627776},
+	{"WEBSOCKET_MAX_MEMORY", offsetof(struct limits, max_memory), 268435456, 0, MOST_MEMORY},
 	{"WEBSOCKET_MAX_PER_ADDRESS", offsetof(struct limits, max_per_address), 200, 0, 1000000},
 	{"WEBSOCKET_HANDSHAKE_SECONDS", offsetof(struct limits, handshake_seconds), 10, 0, 86400},
 	{"WEBSOCKET_PING_SECONDS", offsetof(struct limits, ping_seconds), 25, 0, 86400},

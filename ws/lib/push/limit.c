@@ -76,15 +76,11 @@ int limit_count(struct redis *redis, const char *key, const char *address, bool 
 	if (limit_rate() == 0)
 		return 0;
 	limit_write_network(address, network);
-	int counter_length = snprintf(counter, sizeof counter, "duplex:limit:%s", network);
-	int rate_length = snprintf(rate, sizeof rate, "%zu", limit_rate());
-	const struct redis_word words[] = {
-		{"EVAL", 4},
-		{count_message, sizeof count_message - 1},
-		{"1", 1},
-		{counter, (size_t)counter_length},
-		{rate, (size_t)rate_length},
-	};
+	snprintf(counter, sizeof counter, "duplex:limit:%s", network);
+	snprintf(rate, sizeof rate, "%zu", limit_rate());
+	const struct redis_word words[] = {redis_string("EVAL"), redis_string(count_message),
+					   redis_string("1"), redis_string(counter),
+					   redis_string(rate)};
 	if (memory_ask(redis, key, words, sizeof words / sizeof *words, &reply) < 0)
 		return -1;
 	if (!redis_number(reply, &allowed))

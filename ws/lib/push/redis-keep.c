@@ -12,10 +12,10 @@
 static int select_database(struct redis *redis, int database)
 {
 	char number[16];
-	int length = snprintf(number, sizeof number, "%d", database);
-	const struct redis_word words[] = {redis_string("SELECT"), {number, (size_t)length}};
 	const struct redis_reply *reply;
 
+	snprintf(number, sizeof number, "%d", database);
+	const struct redis_word words[] = {redis_string("SELECT"), redis_string(number)};
 	return database > 0 ? redis_ask(redis, words, 2, &reply) : 0;
 }
 

@@ -137,8 +137,8 @@ static void join(struct step *step, struct redis *redis, const char *read_before
 	snprintf(step->why, sizeof step->why, "memory for a subscriber is short");
 }
 
-/* Reads a batch and sends it. From the end of the last read until it has joined nothing waits, so
- * that no message comes in between. */
+/* Reads a batch and sends it, and joins after the last one. If the others are sent more meanwhile,
+ * hub_join finds it out, and the next batch has that. */
 static void read_on(void *argument)
 {
 	struct step *step = argument;

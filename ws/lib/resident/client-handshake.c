@@ -179,6 +179,8 @@ static void read_more(struct head *head, int timeout_ms)
 		head->status = CLIENT_HAS_GONE;
 }
 
+_Static_assert((int)HANDSHAKE_MAX_HEAD <= (int)WORKER_READ_SIZE, "a longer head is refused");
+
 /* reads until the head is whole, or deserves a refusal, or the client has gone */
 static void read_head(struct head *head)
 {
@@ -188,9 +190,7 @@ static void read_head(struct head *head)
 
 	while (head->status == HANDSHAKE_MORE) {
 		long long left = until - client->worker->loop.now;
-		if (client->end == WORKER_READ_SIZE)
-			head->status = 431;
-		else if (client->worker->is_stopping && client->stop_at == 0)
+		if (client->worker->is_stopping && client->stop_at == 0)
 			head->status = 503; /* the server stops before the head is whole */
 		else if (limit > 0 && left <= 0)
 			head->status = 408;

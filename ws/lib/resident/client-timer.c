@@ -12,20 +12,29 @@ static long long earlier(long long a, long long b)
 	return a != 0 && (b == 0 || a < b) ? a : b;
 }
 
+/* when it is given up if it takes nothing, or 0 */
+static long long take_due(const struct client *client)
+{
+	return client->output.bytes ? client->took_at + TAKES_NOTHING_MS : 0;
+}
+
+/* when it is pinged, or given up for the ping before, if it stays silent; or 0 */
+static long long silence_due(const struct client *client)
+{
+	long long limit = (long long)client->worker->limits.ping_seconds * 1000;
+
+	if (!client->is_open || limit == 0 || client->sent_close || client->is_lost)
+		return 0;
+	return (client->pinged_at ? client->pinged_at : client->heard_at) + limit;
+}
+
 /* when the nearest of its times is, or 0 */
 static long long next_due(const struct client *client)
 {
-	long long silence = (long long)client->worker->limits.ping_seconds * 1000;
-	long long due = earlier(client->deadline, client->stop_at);
-
 	if (client->is_lost)
 		return 0; /* client_arm has it go on in the next turn */
-	if (client->output.bytes)
-		due = earlier(client->took_at + TAKES_NOTHING_MS, due);
-	if (client->is_open && silence > 0 && !client->sent_close)
-		due = earlier((client->pinged_at ? client->pinged_at : client->heard_at) + silence,
-			      due);
-	return due;
+	return earlier(earlier(client->deadline, client->stop_at),
+		       earlier(take_due(client), silence_due(client)));
 }
 
 /* A timer that is due too early costs less than one that is moved with each message. */
@@ -78,13 +87,9 @@ static void tell_of_stop(struct client *client)
 		client_lose(client, "write to the client");
 }
 
-static bool is_silent(const struct client *client)
+static bool has_come(long long time, long long now)
 {
-	long long limit = (long long)client->worker->limits.ping_seconds * 1000;
-	long long since = client->pinged_at ? client->pinged_at : client->heard_at;
-
-	return client->is_open && limit > 0 && !client->sent_close && !client->is_lost &&
-	       since + limit <= client->worker->loop.now;
+	return time != 0 && time <= now;
 }
 
 void client_expire(struct timer *timer)
@@ -93,15 +98,15 @@ void client_expire(struct timer *timer)
 	long long now = client->worker->loop.now;
 
 	timers_clear(&client->worker->loop.timers, timer);
-	if (client->deadline && client->deadline <= now) {
+	if (has_come(client->deadline, now)) {
 		client->is_due = true;
 		client->deadline = 0; /* else it would be due again at once */
 	}
-	if (client->stop_at && client->stop_at <= now)
+	if (has_come(client->stop_at, now))
 		tell_of_stop(client);
-	if (client->output.bytes && client->took_at + TAKES_NOTHING_MS <= now)
+	if (has_come(take_due(client), now))
 		client_give_up(client, ETIMEDOUT, "the client takes nothing");
-	else if (is_silent(client))
+	else if (has_come(silence_due(client), now))
 		ping(client);
 	client_set_timer(client);
 	client_resume_or_wait(client);

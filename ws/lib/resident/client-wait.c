@@ -46,10 +46,10 @@ static bool feed_has_room(const struct client *client)
 bool client_may_read(const struct client *client)
 {
 	size_t waiting = output_waiting(client);
-	size_t most = WEBSOCKET_MAX_QUEUE * client->worker->limits.max_message;
 
 	return waiting <= CLIENT_MUCH_OUTPUT ||
-	       (waiting < most && !worker_is_short_of_memory(client->worker));
+	       (waiting / client->worker->limits.max_message < WEBSOCKET_MAX_QUEUE &&
+		!worker_is_short_of_memory(client->worker));
 }
 
 /* A view reads once in a turn, so that a client that never pauses lets the others go on. */

@@ -27,10 +27,9 @@ struct call {
 
 /* lies at the top of its coroutine's stack */
 struct helper {
-	struct worker *worker;
-	struct helper *next; /* of all, or of those that are idle */
+	struct helper *next; /* of all */
 	struct helper *previous;
-	struct helper *next_idle;
+	struct helper *next_idle; /* of those that take calls */
 	struct turn turn;
 	struct watch watch; /* what it waits for, in aside_wait */
 	struct timer timer;
@@ -273,7 +272,7 @@ void helper_prepare(void)
 {
 	static const struct aside way = {wait_in_loop, call_helper, begin, waited_ms, is_ending};
 
-	if (helpers.worker || !serve_is_running())
+	if (helpers.worker || !serve_worker())
 		return;
 	helpers.worker = serve_worker();
 	helpers.worker->end_helpers = end_all;

@@ -30,11 +30,6 @@ struct service {
 	bool has_ended;
 };
 
-bool serve_is_running(void)
-{
-	return running != NULL;
-}
-
 struct worker *serve_worker(void)
 {
 	return running;

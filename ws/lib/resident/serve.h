@@ -4,8 +4,6 @@
 
 #include "settings.h"
 
-#include <stdbool.h>
-
 struct websocket;
 struct worker;
 
@@ -17,9 +15,6 @@ struct worker;
  * socket may not be used or something else failed, which a line on standard error tells.
  */
 int serve(const char *name, const struct limits *limits, void (*view)(struct websocket *ws));
-
-/* true while serve runs */
-bool serve_is_running(void);
 
 /* the worker, while serve runs; NULL otherwise */
 struct worker *serve_worker(void);
