@@ -84,9 +84,10 @@ def check_once(site, program):
             client.request("GET", "/echo")
             client.getresponse().read()
             program.breaks_off = True
-            tap.ok(post_status(client, f"/echo/kept{kept}") >= 500, "on a connection that had an answer, too, a request that is broken off has one: a browser would send it again")
+            status = post_status(client, f"/echo/kept{kept}")
+            tap.ok(status >= 500, f"a request that is broken off on a kept connection is answered, so that no browser sends it again: {status}")
             program.breaks_off = False
-        tap.equal(sum(variables["REQUEST_URI"] == f"/echo/kept{kept}" for variables in program.seen), 1, "it comes to the program once")
+        tap.equal(sum(variables["REQUEST_URI"] == f"/echo/kept{kept}" for variables in program.seen), 1, "a request that is broken off on a kept connection comes to the program once")
 
 
 def post_status(client, path):
