@@ -93,7 +93,7 @@ def publish(subscribers, last, texts, count, in_parts=False):
             redis.ask("PING")  # behind what it may have been asked before
             one.publish(texts[len(lines_after(last)):])
 
-    subscribers[0].publish(texts[len(texts) - count:])
+    subscribers[0].publish(texts[-count:])
     read_until(subscribers, texts[-1], come_back, in_parts)
 
 
